@@ -1,0 +1,8 @@
+//! AWS services: one folder each with its operations and the state machines of its resources, and the door before
+//! them. What a service needs of the world is a port ([`ports`]).
+//!
+//! Modules in suggested reading order:
+
+pub mod operation;
+pub mod ports;
+pub mod records;

@@ -1,0 +1,2 @@
+//! Cove: a managed-Kubernetes cloud in one binary.
+fn main() {}
