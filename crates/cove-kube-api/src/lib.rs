@@ -4,6 +4,12 @@
 
 pub mod door;
 pub mod field_error;
+pub mod kinds;
+pub mod names;
 pub mod object;
+pub mod patch;
+pub mod quantity;
+pub mod selector;
 pub mod status;
 pub mod strategy;
+pub mod validate_meta;
