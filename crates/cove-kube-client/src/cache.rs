@@ -58,6 +58,8 @@ impl fmt::Debug for Key {
 /// One change: `old` is `None` for a new object, `new` is `None` for one that is gone.
 #[derive(Clone, Debug)]
 pub struct Change {
+    /// The resource of both states.
+    pub resource: Resource,
     /// The state before.
     pub old: Option<Arc<Object>>,
     /// The state after.
@@ -244,7 +246,7 @@ impl Cache {
     pub fn subscribe(&self, subscriber: impl Fn(&Change) + Send + Sync + 'static) {
         let mut subscribers = lock(&self.shared.subscribers);
         for object in self.list("") {
-            subscriber(&Change { old: None, new: Some(object) });
+            subscriber(&Change { resource: self.resource(), old: None, new: Some(object) });
         }
         subscribers.push(Box::new(subscriber));
     }
@@ -258,7 +260,7 @@ impl Cache {
 
 impl State {
     /// Puts or removes an object; `None` if nothing changes.
-    fn apply(&mut self, key: Key, new: Option<Arc<Object>>) -> Option<Change> {
+    fn apply(&mut self, resource: Resource, key: Key, new: Option<Arc<Object>>) -> Option<Change> {
         let old = match &new {
             Some(object) => self.objects.insert(key.clone(), object.clone()),
             None => self.objects.remove(&key),
@@ -279,7 +281,7 @@ impl State {
                 entries.entry(value).or_default().insert(key.clone());
             }
         }
-        Some(Change { old, new })
+        Some(Change { resource, old, new })
     }
 }
 
@@ -287,7 +289,7 @@ impl Shared {
     fn tell(&self, changes: Vec<(Key, Option<Arc<Object>>)>, revision: u64) {
         let subscribers = lock(&self.subscribers);
         for (key, new) in changes {
-            let change = lock(&self.state).apply(key, new);
+            let change = lock(&self.state).apply(self.resource, key, new);
             for change in change.iter() {
                 subscribers.iter().for_each(|subscriber| subscriber(change));
             }

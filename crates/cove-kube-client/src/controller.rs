@@ -72,7 +72,7 @@ pub struct Controller<C: 'static> {
     /// The component in its events.
     pub component: &'static str,
     /// What it reads and follows.
-    pub watches: &'static [Watch<C>],
+    pub watches: fn(&C) -> Vec<Watch<C>>,
     /// Whether its empty key is worked on at the start (for controllers that watch a clock).
     pub singleton: bool,
     /// How many keys are worked on at the same time.
@@ -246,8 +246,7 @@ pub fn start<C: Send + Sync + 'static>(setup: Setup<'_, C>, controllers: &[&'sta
 }
 
 fn follow<C: Send + Sync + 'static>(controller: &'static Controller<C>, context: &Arc<Context<C>>) {
-    for watch in controller.watches {
-        let context = context.clone();
+    for watch in (controller.watches)(&context.shared) {
         context.cache(watch.resource).subscribe({
             let context = context.clone();
             move |change| (watch.keys)(&context, change).into_iter().for_each(|key| context.queue.add(key))
@@ -263,7 +262,7 @@ async fn work<C: Send + Sync + 'static>(
     context: Arc<Context<C>>,
     counts: Arc<Mutex<Counts>>,
 ) {
-    for watch in controller.watches {
+    for watch in (controller.watches)(&context.shared) {
         context.cache(watch.resource).synced().await;
     }
     loop {
