@@ -19,6 +19,8 @@ pub struct Status {
     pub message: String,
     /// What it is about. Boxed: errors are rare, results are everywhere.
     pub details: Option<Box<Details>>,
+    /// `metadata.continue`: where an expired list may go on, inconsistently. Empty for every other error.
+    pub continue_token: String,
 }
 
 /// What a [`Status`] is about.
@@ -69,7 +71,7 @@ pub fn group_resource(group: &str, resource: &str) -> String {
 impl Status {
     /// Any status; prefer a constructor below.
     pub fn new(code: u16, reason: &str, message: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), message: message.into(), details: None }
+        Self { code, reason: reason.into(), message: message.into(), details: None, continue_token: String::new() }
     }
 
     /// Adds what it is about.
@@ -159,6 +161,9 @@ impl Status {
         let mut value = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message,
         });
+        if !self.continue_token.is_empty() {
+            value["metadata"]["continue"] = self.continue_token.clone().into();
+        }
         if let Value::Object(map) = &mut value {
             if !self.reason.is_empty() {
                 map.insert("reason".into(), self.reason.clone().into());
@@ -179,6 +184,7 @@ impl Status {
             reason: text("reason"),
             message: text("message"),
             details: value.get("details").and_then(|d| serde_json::from_value(d.clone()).ok()).map(Box::new),
+            continue_token: value["metadata"]["continue"].as_str().unwrap_or_default().to_string(),
         }
     }
 

@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The API server, written once for all kinds: authenticate, authorize, admit, default, validate, store, encode.
+
+pub mod config;
+pub mod server;
+
+pub mod admission;
+pub mod authorization;
+pub mod chain;
+
+mod api;
+mod convert;
+mod effects;
+mod kind_rules;
+mod limits;
+mod shim;
+mod storage;
+mod value;

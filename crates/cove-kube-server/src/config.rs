@@ -1,0 +1,80 @@
+//! What a server is made with: the cluster's facts, and the ports that the region fills.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use crate::authorization::Authorizer;
+
+/// The facts of a cluster and the ports of its API server.
+#[derive(Clone)]
+pub struct Config {
+    /// The Kubernetes minor version: 35 for 1.35.
+    pub minor: u32,
+    /// What `/version` says as `gitVersion`, such as `v1.35.2-eks-8f3c9a1`.
+    pub git_version: String,
+    /// The service address range.
+    pub service_cidr: ServiceCidr,
+    /// Where the server is reached: address and port of the `kubernetes` endpoints.
+    pub advertise: (Ipv4Addr, u16),
+    /// The issuer of service-account tokens, an `https` URL.
+    pub issuer: String,
+    /// Audiences that the server accepts; the first is the default of token requests.
+    pub audiences: Vec<String>,
+    /// Authorizers beside the node authorizer and RBAC, asked before them (EKS access policies).
+    pub authorizers: Vec<Arc<dyn Authorizer>>,
+}
+
+/// An IPv4 range for service addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceCidr {
+    /// Its first address.
+    pub base: Ipv4Addr,
+    /// Its prefix length, at most 28.
+    pub bits: u8,
+}
+
+impl ServiceCidr {
+    /// From `10.100.0.0/16`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (base, bits) = text.split_once('/')?;
+        let (base, bits): (Ipv4Addr, u8) = (base.parse().ok()?, bits.parse().ok()?);
+        let aligned = (1..=28).contains(&bits) && u32::from(base).trailing_zeros() >= u32::from(32 - bits);
+        aligned.then_some(Self { base, bits })
+    }
+
+    /// How many addresses it has.
+    pub fn size(self) -> u32 {
+        1 << (32 - u32::from(self.bits.clamp(1, 31)))
+    }
+
+    /// The address at a position.
+    pub fn nth(self, position: u32) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.base).wrapping_add(position))
+    }
+
+    /// Whether a service may have this address (not the first and the last).
+    pub fn holds(self, address: Ipv4Addr) -> bool {
+        let position = u32::from(address).wrapping_sub(u32::from(self.base));
+        position >= 1 && position < self.size() - 1
+    }
+
+    /// `10.100.0.0/16`.
+    pub fn text(self) -> String {
+        format!("{}/{}", self.base, self.bits)
+    }
+}
+
+impl Config {
+    /// A cluster of a minor version with EKS's usual values and no ports of the region's.
+    pub fn new(minor: u32) -> Self {
+        Self {
+            minor,
+            git_version: format!("v1.{minor}.0"),
+            service_cidr: ServiceCidr { base: Ipv4Addr::new(10, 100, 0, 0), bits: 16 },
+            advertise: (Ipv4Addr::LOCALHOST, 443),
+            issuer: "https://kubernetes.default.svc".into(),
+            audiences: vec!["https://kubernetes.default.svc".into()],
+            authorizers: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The API server in process: one request chain behind the Kubernetes door.
+//!
+//! Made by `cove-region` for each cluster; the HTTP front, controllers, scheduler and nodes call it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use cove_base::Runtime;
+use cove_kube_api::door::{KubeDoor, Request, Response, Verb};
+use cove_kube_api::status::Status;
+use cove_store::api::Space;
+use tokio::sync::watch;
+
+use crate::api::kinds::Kind;
+use crate::authorization::{self, Authorization};
+use crate::chain::call::Call;
+use crate::chain::{create, delete, read, update, watch as watching};
+use crate::config::Config;
+use crate::storage::Storage;
+
+/// The API server of one cluster.
+pub struct ApiServer {
+    pub(crate) rt: Runtime,
+    pub(crate) storage: Storage,
+    pub(crate) config: Config,
+    pub(crate) authorization: Authorization,
+    /// Counts the writes of RBAC objects: who keeps something made of them looks here whether it is still current.
+    rbac_writes: AtomicU64,
+    stop: watch::Sender<bool>,
+}
+
+impl ApiServer {
+    /// Over a space of the store. The space may be empty: [`crate::bootstrap`] fills it.
+    pub fn new(rt: Runtime, space: Arc<dyn Space>, config: Config) -> Arc<Self> {
+        let authorization = Authorization::new(config.authorizers.clone());
+        Arc::new(Self {
+            rt,
+            storage: Storage::new(space),
+            config,
+            authorization,
+            rbac_writes: AtomicU64::new(0),
+            stop: watch::Sender::new(false),
+        })
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The runtime that it runs on.
+    pub fn runtime(&self) -> &Runtime {
+        &self.rt
+    }
+
+    /// Ends all watches, now and those to come. Other calls go on until the store closes.
+    pub fn shut_down(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Becomes true when the server shuts down.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Told after every committed write of a kind.
+    pub(crate) fn written(&self, kind: &Kind) {
+        if kind.group == "rbac.authorization.k8s.io" {
+            self.rbac_writes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// See [`Self::written`].
+    pub(crate) fn rbac_writes(&self) -> u64 {
+        self.rbac_writes.load(Ordering::Acquire)
+    }
+
+    async fn dispatch(&self, call: &mut Call, request: &Request) -> Result<Response, Status> {
+        let body = &request.body;
+        match call.verb {
+            Verb::Get => read::get(self, call).await,
+            Verb::List => read::list(self, call).await,
+            Verb::Watch => watching::watch(self, call).await,
+            Verb::Create => create::create(self, call, body).await,
+            Verb::Update => update::update(self, call, body).await,
+            Verb::Patch => update::patch(self, call, body).await,
+            Verb::Delete => delete::delete(self, call, body).await,
+            Verb::DeleteCollection => delete::delete_collection(self, call, body).await,
+        }
+    }
+}
+
+#[async_trait]
+impl KubeDoor for ApiServer {
+    async fn call(&self, request: Request) -> Result<Response, Status> {
+        authorization::check(self, &request).await?;
+        let mut call = Call::resolve(&request, self.config.minor)?;
+        self.dispatch(&mut call, &request).await
+    }
+}
