@@ -1,3 +1,5 @@
 //! What this room uses of `cove-kube-api`, under one short path.
 
-pub use crate::shim::{decode, kinds, meta_rules, patch, schema, selector};
+pub use cove_kube_api::{kinds, selector, validate_meta};
+
+pub use crate::shim::{decode, patch, schema};

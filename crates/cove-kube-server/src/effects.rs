@@ -11,12 +11,7 @@ use crate::chain::call::Call;
 use crate::server::ApiServer;
 
 /// Before validation. `old` is null-like (`None`) on create.
-pub async fn prepare(
-    _server: &ApiServer,
-    _call: &Call,
-    _new: &mut Value,
-    _old: Option<&Value>,
-) -> Result<(), Status> {
+pub async fn prepare(_server: &ApiServer, _call: &Call, _new: &mut Value, _old: Option<&Value>) -> Result<(), Status> {
     Ok(())
 }
 

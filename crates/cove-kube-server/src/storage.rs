@@ -114,9 +114,5 @@ impl Storage {
 }
 
 fn stored(entry: &Entry) -> Stored {
-    Stored {
-        object: object_of(entry),
-        mod_revision: entry.mod_revision,
-        create_revision: entry.create_revision,
-    }
+    Stored { object: object_of(entry), mod_revision: entry.mod_revision, create_revision: entry.create_revision }
 }

@@ -19,11 +19,8 @@ impl Plugin for NamespaceLifecycle {
         check(server, review).await
     }
 
-    async fn validate(&self, server: &ApiServer, review: &mut Review<'_>, _object: &Value) -> Result<(), Status> {
-        if review.operation == Operation::Delete
-            && review.is("", "namespaces", "")
-            && IMMORTAL.contains(&review.name)
-        {
+    async fn validate(&self, _server: &ApiServer, review: &mut Review<'_>, _object: &Value) -> Result<(), Status> {
+        if review.operation == Operation::Delete && review.is("", "namespaces", "") && IMMORTAL.contains(&review.name) {
             return Err(review.forbidden("this namespace may not be deleted"));
         }
         Ok(())

@@ -56,7 +56,7 @@ impl Call {
             kinds::by_resource(minor, &target.group, &target.version, &target.resource).ok_or_else(unknown_path)?;
         let subresource = match target.subresource.as_str() {
             "" => None,
-            name => Some(kind.subresources.iter().find(|sub| sub.name == name).ok_or_else(unknown_path)?),
+            name => Some(kind.subresource(name).ok_or_else(unknown_path)?),
         };
         let verbs = subresource.map_or(&kind.verbs, |sub| &sub.verbs);
         let placed = kind.namespaced != target.namespace.is_empty() || !needs_namespace(request.verb);

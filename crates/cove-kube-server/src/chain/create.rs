@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::admission::{self, Operation, Review};
 use crate::api::decode;
-use crate::api::kinds::Acts;
-use crate::api::meta_rules::validate_meta;
+use crate::api::kinds::{Acts, Generation};
+use crate::api::validate_meta::validate_meta;
 use crate::chain::body;
 use crate::chain::call::Call;
 use crate::convert;
@@ -117,7 +117,7 @@ fn fill_system_metadata(server: &ApiServer, call: &Call, key: &str, object: &mut
     for member in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation", "managedFields"] {
         metadata.remove(member);
     }
-    if kind_rules::keeps_generation(call.storage) {
+    if matches!(call.storage.generation, Generation::One | Generation::Counted) {
         metadata.insert("generation".into(), 1.into());
     }
 }
@@ -153,7 +153,7 @@ async fn admit_and_store(
     defaults(call, &mut object);
     strategy.prepare_create(&mut object, context);
     effects::prepare(server, call, &mut object, None).await?;
-    let mut errors = validate_meta(call.storage, &object, None);
+    let mut errors = validate_meta(call.storage, &object);
     errors.extend(strategy.validate(&object, context));
     if !errors.is_empty() {
         return Err(Status::invalid(call.kind.group, call.kind.kind, meta_text(&object, "name"), &errors));

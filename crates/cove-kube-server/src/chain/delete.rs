@@ -98,7 +98,7 @@ pub async fn delete(server: &ApiServer, call: &mut Call, request: &Body) -> Resu
     let options = DeleteOptions::read(call, request)?;
     let (object, gone) = delete_one(server, call, &options).await?;
     let warnings = std::mem::take(&mut call.warnings);
-    if gone && !kind_rules::returns_deleted(call.kind) {
+    if gone && !call.kind.returns_deleted {
         return Ok(Response { reply: Reply::Success(success(call, &object)), created: false, warnings });
     }
     let object = convert::from_storage(call.storage, call.kind, &object);
@@ -255,7 +255,7 @@ fn set_propagation(call: &Call, options: &DeleteOptions, new: &mut Value) {
     if !kind_rules::is_collected(call.storage) {
         return;
     }
-    let default = kind_rules::orphans_by_default(call.storage).then_some("Orphan");
+    let default = call.storage.orphans_by_default.then_some("Orphan");
     let held = finalizers(new);
     let wanted = match options.propagation.as_deref() {
         Some("Orphan") => Some(ORPHAN),

@@ -128,12 +128,7 @@ async fn collect(
     }
 }
 
-fn reply(
-    call: &Call,
-    items: Vec<Arc<Object>>,
-    revision: u64,
-    more: Option<(&str, &str, usize, &Filter)>,
-) -> ListReply {
+fn reply(call: &Call, items: Vec<Arc<Object>>, revision: u64, more: Option<(&str, &str, usize, &Filter)>) -> ListReply {
     let (continue_token, remaining) = match more {
         Some((last, under, left, filter)) => {
             let token = token(i64::try_from(revision).unwrap_or(i64::MAX), &format!("{last}\0"), under);
@@ -198,9 +193,8 @@ pub fn parse_revision(text: &str) -> Result<u64, String> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     let why = if digits { "value out of range" } else { "invalid syntax" };
     let number = if digits { text.parse().ok() } else { None };
-    number.ok_or_else(|| {
-        format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}")
-    })
+    number
+        .ok_or_else(|| format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}"))
 }
 
 /// 504 for a revision that has not happened yet.

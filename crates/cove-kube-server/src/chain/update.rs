@@ -14,19 +14,19 @@ use serde_json::{Map, Value};
 
 use crate::admission::{self, Operation, Review};
 use crate::api::decode;
-use crate::api::meta_rules::validate_meta;
+use crate::api::kinds::Generation;
 use crate::api::patch;
+use crate::api::validate_meta::{validate_meta, validate_meta_update};
 use crate::chain::body;
 use crate::chain::call::Call;
 use crate::chain::create::{create_value, defaults};
 use crate::chain::delete::is_finished;
 use crate::convert;
 use crate::effects;
-use crate::kind_rules;
 use crate::limits;
 use crate::server::ApiServer;
-use crate::storage::{Stored, encode, key};
-use crate::value::{is_deleting, meta, meta_mut, meta_text, set_or_remove};
+use crate::storage::{Stored, encode};
+use crate::value::{meta, meta_mut, meta_text, set_or_remove};
 
 /// Members of `metadata` that only the server writes.
 const SYSTEM_METADATA: &[&str] =
@@ -37,7 +37,7 @@ pub async fn update(server: &ApiServer, call: &mut Call, request: &Body) -> Resu
     let object = body::object(call, request)?;
     check_names(call, &object)?;
     let exists = server.storage.get(&call.key()).await?.is_some();
-    if !exists && call.subresource.is_none() && kind_rules::creates_on_update(call.storage) {
+    if !exists && call.subresource.is_none() && call.storage.create_on_update {
         return create_by_update(server, call, object).await;
     }
     let made = write(server, call, &mut |_: &mut Call, _: &Value| Ok(object.clone())).await?;
@@ -195,7 +195,7 @@ fn check_preconditions(call: &Call, key: &str, new: &Value, old: &Value) -> Resu
     }
     let pinned = meta_text(new, "resourceVersion");
     if matches!(pinned, "" | "0") {
-        if kind_rules::updates_unconditionally(call.storage) {
+        if !call.storage.needs_revision {
             return Ok(());
         }
         let error = FieldError::invalid_raw("metadata.resourceVersion", 0, "must be specified for an update");
@@ -231,7 +231,7 @@ fn keep_system_metadata(new: &mut Value, old: &Value) {
 /// The object itself keeps its status; `/status` keeps everything but status, labels and annotations.
 fn isolate(call: &Call, new: &mut Value, old: &Value) {
     match call.sub() {
-        "" if kind_rules::has_subresource(call.storage, "status") => {
+        "" if call.storage.subresource("status").is_some() => {
             let status = old.get("status").cloned().unwrap_or_default();
             if let Value::Object(map) = new {
                 set_or_remove(map, "status", status);
@@ -255,7 +255,7 @@ fn isolate(call: &Call, new: &mut Value, old: &Value) {
 }
 
 fn bump_generation(call: &Call, new: &mut Value, old: &Value) {
-    if call.sub() == "status" || !kind_rules::keeps_generation(call.storage) {
+    if call.sub() == "status" || !matches!(call.storage.generation, Generation::Counted | Generation::Raised) {
         return;
     }
     let generation = meta(old).get("generation").and_then(Value::as_i64).unwrap_or(0);
@@ -266,38 +266,12 @@ fn bump_generation(call: &Call, new: &mut Value, old: &Value) {
 
 fn validate(call: &Call, new: &Value, old: &Value) -> Result<(), Status> {
     let (context, strategy) = (call.context(), call.storage.strategy);
-    let mut errors = validate_meta(call.storage, new, Some(old));
-    if is_deleting(old) {
-        errors.extend(new_finalizers(new, old));
-    }
+    let mut errors = validate_meta(call.storage, new);
+    errors.extend(validate_meta_update(call.storage, new, old));
     errors.extend(strategy.validate(new, context));
     errors.extend(strategy.validate_update(new, old, context));
     if errors.is_empty() {
         return Ok(());
     }
     Err(Status::invalid(call.kind.group, call.kind.kind, &call.name, &errors))
-}
-
-/// Finalizers may only go while an object is being deleted.
-fn new_finalizers(new: &Value, old: &Value) -> Option<FieldError> {
-    let list = |object: &Value| meta(object).get("finalizers").and_then(Value::as_array).cloned().unwrap_or_default();
-    let before = list(old);
-    let added: Vec<String> = list(new)
-        .iter()
-        .filter(|finalizer| !before.contains(finalizer))
-        .map(|finalizer| format!("{:?}", finalizer.as_str().unwrap_or_default()))
-        .collect();
-    if added.is_empty() {
-        return None;
-    }
-    let text = format!(
-        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-        added.join(", ")
-    );
-    Some(FieldError::forbidden("metadata.finalizers", text))
-}
-
-/// The key of a named object of the call's kind.
-pub fn key_of(call: &Call, name: &str) -> String {
-    key(call.storage, &call.namespace, name)
 }

@@ -214,10 +214,8 @@ impl Stream {
             if end.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Step::End);
             }
-            match bookmark {
-                Some(timer) if timer.as_mut().poll(cx).is_ready() => Poll::Ready(Step::Bookmark),
-                _ => Poll::Pending,
-            }
+            let due = bookmark.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+            if due { Poll::Ready(Step::Bookmark) } else { Poll::Pending }
         })
         .await
     }
