@@ -122,6 +122,20 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The key that it writes.
+    pub fn key(&self) -> &str {
+        match self {
+            Op::Put { key, .. } | Op::Delete { key } => key,
+        }
+    }
+
+    /// The length of the value that it writes.
+    pub(crate) fn value_len(&self) -> usize {
+        if let Op::Put { value, .. } = self { value.len() } else { 0 }
+    }
+}
+
 /// A compare-and-set transaction: all writes happen at one revision, or none does. At most one write per key.
 #[derive(Clone, Debug, Default)]
 pub struct Txn {
@@ -210,6 +224,9 @@ pub enum StoreError {
         /// Its process id, when known.
         pid: Option<u32>,
     },
+    /// The request breaks a rule of the store (`limits.rs`, a key written twice): a mistake of the caller.
+    #[error("{0}")]
+    Invalid(String),
     /// Anything else that the engine reports. Nothing was acknowledged.
     #[error("store: {0}")]
     Engine(String),
@@ -265,6 +282,20 @@ pub trait Space: Send + Sync {
     async fn compact(&self, revision: u64) -> Result<(), StoreError>;
 }
 
+/// One committed write, as a tap sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'a> {
+    /// The space.
+    pub space: &'a str,
+    /// The new version, or the record of the deletion; its `mod_revision` is the revision of the write.
+    pub entry: &'a Entry,
+    /// Whether the key was deleted.
+    pub deleted: bool,
+}
+
+/// Hears of every committed write. It runs inside the commit: it must neither block nor call the store.
+pub type Tap = Arc<dyn Fn(Written<'_>) + Send + Sync>;
+
 /// A store of spaces.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -278,6 +309,10 @@ pub trait Store: Send + Sync {
     async fn snapshot(&self, to: &Path) -> Result<(), StoreError>;
     /// Waits until everything acknowledged is on disk and closes.
     async fn close(&self) -> Result<(), StoreError>;
+    /// For tests: from now on `tap` hears of every write of every space, in the order of the commits (within a
+    /// transaction in the order of its ops), when it is on disk and before readers, watchers and its caller do. It
+    /// takes the place of the tap before.
+    fn tap(&self, tap: Tap);
 }
 
 #[cfg(test)]
