@@ -2,13 +2,16 @@
 //!
 //! Modules in suggested reading order:
 
+pub mod decode;
 pub mod door;
 pub mod field_error;
 pub mod kinds;
 pub mod names;
 pub mod object;
 pub mod patch;
+pub mod protobuf;
 pub mod quantity;
+pub mod schema;
 pub mod selector;
 pub mod status;
 pub mod strategy;

@@ -1,0 +1,13 @@
+//! Writers of the compact tables that rooms carry, one module per topic. Run by hand when the facts change.
+
+use std::path::Path;
+
+mod kubernetes;
+
+/// Writes the tables of `topic` from the facts in `folder`.
+pub fn write(topic: &str, folder: &Path) -> anyhow::Result<()> {
+    match topic {
+        "kubernetes" => kubernetes::write(folder),
+        other => anyhow::bail!("no facts named {other:?}; known: kubernetes"),
+    }
+}
