@@ -59,3 +59,41 @@ fn copy(connection: &Connection, directory: &DataDirectory, format: u32) -> Resu
     file.sync_all().map_err(crate::directory::engine)?;
     path.parent().map_or(Ok(()), sync_directory)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::SqliteLog;
+
+    fn rename(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        transaction.execute("UPDATE spaces SET name = name || '2'", []).map(drop)
+    }
+
+    fn fail(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        rename(transaction)?;
+        transaction.execute_batch("this is not SQL")
+    }
+
+    fn name(path: &std::path::Path) -> (String, u32) {
+        let connection = Connection::open(path).unwrap();
+        let format = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        (connection.query_row("SELECT name FROM spaces", [], |row| row.get(0)).unwrap(), format)
+    }
+
+    #[test]
+    fn older_data_is_copied_then_migrated_whole() {
+        let place = tempfile::tempdir().unwrap();
+        drop(SqliteLog::open(DataDirectory::lock(place.path()).unwrap()).unwrap());
+        let directory = DataDirectory::lock(place.path()).unwrap();
+        let (data, copy) = (directory.data_file().unwrap(), place.path().join("store.db.format-1"));
+        let mut connection = Connection::open(&data).unwrap();
+        connection.execute("INSERT INTO spaces VALUES (1, 's', 0)", []).unwrap();
+        assert!(prepare(&mut connection, &directory, &[rename, fail]).is_err());
+        assert_eq!(name(&data), ("s".to_owned(), 1), "a migration that fails changes nothing");
+        prepare(&mut connection, &directory, &[rename, rename]).unwrap();
+        assert_eq!(name(&data), ("s22".to_owned(), 3));
+        assert_eq!(name(&copy), ("s".to_owned(), 1));
+        let refused = prepare(&mut connection, &directory, &[rename]);
+        assert!(matches!(refused, Err(StoreError::NewerFormat { found: 3, known: 2 })));
+    }
+}

@@ -2,9 +2,10 @@
 //!
 //! Always holds: what can be read here is on disk. The writer takes in a revision only after the log has it, and
 //! publishes it to the watchers while it still holds the index, so a watcher registered under the index misses nothing
-//! and hears nothing twice; when `revision()` says R, the queues of all watchers have everything up to R.
+//! and hears nothing twice. When `revision()` says R, the queues of all watchers have everything up to R, and who
+//! heard of R can read it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use async_trait::async_trait;
@@ -24,14 +25,12 @@ pub(crate) struct SpaceState {
     limits: Limits,
     index: RwLock<Index>,
     hub: Arc<Mutex<Hub>>,
-    revision: AtomicU64,
     closed: AtomicBool,
 }
 
 impl SpaceState {
     pub fn new(id: u64, name: String, index: Index, limits: Limits) -> Self {
-        let revision = AtomicU64::new(index.revision());
-        Self { id, name, limits, index: index.into(), hub: Arc::default(), revision, closed: AtomicBool::new(false) }
+        Self { id, name, limits, index: index.into(), hub: Arc::default(), closed: AtomicBool::new(false) }
     }
 
     /// Reads the index.
@@ -53,7 +52,6 @@ impl SpaceState {
         let mut index = write(&self.index);
         let batch = index.apply(revision, writes);
         lock(&self.hub).publish(&batch, &self.limits);
-        self.revision.store(revision, Ordering::Release);
         index.trim(&self.limits)
     }
 
@@ -87,7 +85,7 @@ impl Space for SpaceHandle {
     }
 
     fn revision(&self) -> u64 {
-        self.state.revision.load(Ordering::Acquire)
+        self.state.read(Index::revision)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {

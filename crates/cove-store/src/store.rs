@@ -36,9 +36,13 @@ pub(crate) enum Writer {
 impl Writer {
     /// Hands a job over and waits for the answer. If the caller goes away meanwhile, the job is done all the same.
     pub async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         match self {
-            Writer::Inline(committer) => lock(committer).run([job(reply)]),
+            Writer::Inline(committer) => {
+                lock(committer).run([job(reply)]);
+                // The answer is there: awaiting it could still yield (tokio's task budget), and this call never does.
+                return answer.try_recv().unwrap_or(Err(StoreError::Closed));
+            }
             Writer::Thread { queue: Some(queue), .. } => {
                 queue.send(job(reply)).await.map_err(|_| StoreError::Closed)?;
             }

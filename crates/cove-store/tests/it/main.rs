@@ -1,6 +1,11 @@
 //! Tests of the store through its public door, for both back ends.
+#![allow(clippy::unwrap_used)] // clippy knows test functions only, not the helpers between them.
 
 mod basics;
+mod durable;
+mod kill;
+mod model;
+mod watches;
 
 use std::future::Future;
 use std::sync::Arc;
