@@ -1,8 +1,10 @@
-//! Writes `crates/cove-kube-api/data/schema.tsv.gz` from `schema.csv`, `types.csv` and `enums.csv`, and test data.
+//! Writes `crates/cove-kube-api/data/schema.tsv.gz` from `schema.csv`, `types.csv`, `enums.csv` and `defaults.csv`, and test
+//! data.
 //!
 //! The format is what `cove_kube_api::schema` reads: tab-separated lines, the first cell says what a line is.
 //! `E values...` an enum, numbered from 0; `T ref role flags openapi package` a struct type, numbered from 0;
-//! `F`, `I` a field or an inlined struct of the type before it. References are these numbers.
+//! `F`, `I` a field or an inlined struct of the type before it; `D path value` a default of this kind only. References are
+//! these numbers.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,10 +12,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use self::defaults::Defaults;
+
+mod defaults;
+
 type Row = BTreeMap<String, String>;
 
-const HEADER: &str = "# Kubernetes 1.35.4 API schema. Made by `cargo xtask facts kubernetes` from schema.csv, types.csv and \
-enums.csv; sources: k8s.io/api, apimachinery, apiextensions-apiserver, kube-aggregator, apiserver at v0.35.4.\n";
+const HEADER: &str = "# Kubernetes 1.35.4 API schema. Made by `cargo xtask facts kubernetes` from schema.csv, types.csv, \
+enums.csv and defaults.csv; sources: k8s.io/api, apimachinery, apiextensions-apiserver, kube-aggregator, apiserver at v0.35.4.\n";
 
 /// Writes the schema table.
 pub fn write(folder: &Path) -> Result<()> {
@@ -22,8 +28,9 @@ pub fn write(folder: &Path) -> Result<()> {
     for values in &facts.enums {
         text += &format!("E\t{}\n", values.join("\t"));
     }
+    let defaults = Defaults::from_rows(&read_csv(&folder.join("defaults.csv"))?, &facts);
     for name in &facts.structs {
-        facts.write_type(name, &mut text)?;
+        facts.write_type(name, &defaults, &mut text)?;
     }
     let target = Path::new("crates/cove-kube-api/data");
     std::fs::create_dir_all(target)?;
@@ -89,7 +96,31 @@ impl Facts {
         Ok(Self { types, fields, structs, index, enums, enum_index })
     }
 
-    fn write_type(&self, name: &str, text: &mut String) -> Result<()> {
+    /// The members of a type's JSON, inlined structs expanded.
+    fn members(&self, name: &str) -> Vec<&Row> {
+        let mut members = Vec::new();
+        for field in self.fields.get(name).into_iter().flatten() {
+            match (field["inline"].as_str(), field["json"].as_str()) {
+                ("1", _) => members.extend(self.members(&field["ref"])),
+                (_, "" | "-") => {}
+                _ => members.push(field),
+            }
+        }
+        members
+    }
+
+    /// The member at a path such as `spec.ports[*].port` of a kind.
+    fn member_at(&self, kind: &str, path: &str) -> Option<&Row> {
+        let (mut ty, mut found) = (kind, None);
+        for name in path.split('.').map(|step| step.trim_end_matches("[*]")) {
+            let member = self.members(ty).into_iter().find(|m| m["json"] == name)?;
+            ty = if member["kind_of_type"] == "struct" { &member["ref"] } else { &member["elem_ref"] };
+            found = Some(member);
+        }
+        found
+    }
+
+    fn write_type(&self, name: &str, defaults: &Defaults, text: &mut String) -> Result<()> {
         let row = &self.types[name];
         let mut flags = String::new();
         flags += if row["struct_type"] == "atomic" { "a" } else { "" };
@@ -102,13 +133,18 @@ impl Facts {
                     *text += &format!("I\t{index}\t{}\n", number(field));
                 }
             } else if !matches!(field["json"].as_str(), "" | "-") {
-                self.write_field(field, text)?;
+                let member = (name.to_string(), field["json"].clone());
+                let default = defaults.fields.get(&member).unwrap_or(&field["default"]);
+                self.write_field(field, default, text)?;
             }
+        }
+        for (path, value) in defaults.paths.get(name).into_iter().flatten() {
+            *text += &format!("D\t{path}\t{value}\n");
         }
         Ok(())
     }
 
-    fn write_field(&self, field: &Row, text: &mut String) -> Result<()> {
+    fn write_field(&self, field: &Row, default: &String, text: &mut String) -> Result<()> {
         let kind = &field["kind_of_type"];
         let nested = if kind == "struct" { &field["ref"] } else { &field["elem_ref"] };
         let (of, of_name) = self.struct_or_name(nested);
@@ -121,6 +157,8 @@ impl Facts {
             self.types.get(reference).is_some_and(|t| t["underlying"] == "list" && t["proto_message"] == "1")
         };
         flags += if wrapped(&field["ref"]) || wrapped(&field["elem_ref"]) { "w" } else { "" };
+        // Set by upstream's code: not in OpenAPI.
+        flags += if field["default"].is_empty() && !default.is_empty() { "c" } else { "" };
         let enumeration = self.enum_index.get(&field["enum_ref"]).map(usize::to_string).unwrap_or_default();
         let merge = [&field["patch_strategy"], &field["patch_merge_key"]];
         let lists = [&field["list_type"], &field["list_map_keys"], &field["map_type"], &field["struct_type"]];
@@ -128,7 +166,7 @@ impl Facts {
             .into_iter()
             .chain(merge)
             .chain(lists)
-            .chain([&enumeration, &field["default"], &field["format"], &name, &of_name, &field["union"]])
+            .chain([&enumeration, default, &field["format"], &name, &of_name, &field["union"]])
             .map(String::as_str)
             .collect();
         anyhow::ensure!(!cells.iter().any(|c| c.contains(['\t', '\n'])), "a cell of {field:?} has a tab or newline");

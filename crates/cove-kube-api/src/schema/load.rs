@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
+use serde_json::Value;
 
 use super::table::{
     Custom, Field, FieldKind, ListType, PatchStrategy, ProtoField, ProtoSource, Role, Schema, Type, TypeRef,
@@ -25,6 +26,7 @@ struct Raw {
 enum Part {
     Field(Box<Field>),
     Inlined(TypeRef, u32),
+    Default(&'static str, Value),
 }
 
 fn load() -> Schema {
@@ -44,6 +46,11 @@ fn load() -> Schema {
             (Some("I"), Some(last)) => {
                 let mut next = || cells.next().unwrap_or("").parse().unwrap_or(0);
                 last.parts.push(Part::Inlined(TypeRef(next()), next()));
+            }
+            (Some("D"), Some(last)) => {
+                let path = cells.next().unwrap_or("");
+                let value = serde_json::from_str(cells.next().unwrap_or("")).unwrap_or_default();
+                last.parts.push(Part::Default(path, value));
             }
             _ => {}
         }
@@ -78,6 +85,7 @@ fn read_type(cells: &mut dyn Iterator<Item = &'static str>) -> Type {
         fields: Vec::new(),
         by_name: Vec::new(),
         proto: Vec::new(),
+        path_defaults: Vec::new(),
     }
 }
 
@@ -113,6 +121,7 @@ fn read_field(cells: &mut dyn Iterator<Item = &'static str>, enums: &[&'static [
         list_map_keys: keys.split(',').filter(|k| !k.is_empty()).collect(),
         atomic: map_type == "atomic" || struct_type == "atomic",
         enum_values: enumeration.parse::<usize>().ok().and_then(|i| enums.get(i).copied()).unwrap_or_default(),
+        default_in_code: flags.contains('c'),
         default: serde_json::from_str(default).ok(),
         format,
         go_name,
@@ -162,6 +171,7 @@ fn expand(one: &Raw, all: &[Raw]) -> Type {
                 }
                 ty.fields.push(Field::clone(field));
             }
+            Part::Default(path, value) => ty.path_defaults.push((path, value.clone())),
             Part::Inlined(inner, number) => {
                 ty.fields.extend(expand(&all[inner.0 as usize], all).fields);
                 if *number > 0 {

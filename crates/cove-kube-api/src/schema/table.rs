@@ -138,6 +138,8 @@ pub struct Field {
     pub enum_values: &'static [&'static str],
     /// The structural default.
     pub default: Option<Value>,
+    /// Upstream sets the default in code, so OpenAPI does not tell it.
+    pub default_in_code: bool,
     /// The OpenAPI format, empty for none.
     pub format: &'static str,
     /// How Go prints the named type (`v1.PullPolicy`) if it is not a struct; empty for none.
@@ -168,6 +170,8 @@ pub struct Type {
     pub(super) fields: Vec<Field>,
     pub(super) by_name: Vec<u16>,
     pub(super) proto: Vec<ProtoField>,
+    /// Defaults at dotted paths that only this kind has, where others have the same field without it.
+    pub(crate) path_defaults: Vec<(&'static str, Value)>,
 }
 
 /// One field of a type's protobuf message.

@@ -1,10 +1,10 @@
 //! Bodies as clients send them: what is accepted, refused, warned of, and in which words.
 
-use cove_kube_api::decode::{Decoded, MAX_BODY_BYTES, Strictness, apply_defaults, decode};
+use cove_kube_api::decode::{Decoded, MAX_BODY_BYTES, Strictness, apply_defaults, decode, decode_value};
 use cove_kube_api::door::Encoding;
 use cove_kube_api::schema::schema;
 use cove_kube_api::status::Status;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const POD: Option<(&str, &str)> = Some(("v1", "Pod"));
 
@@ -155,10 +155,62 @@ fn objects_of_custom_kinds_keep_what_they_have() {
     assert_eq!(decoded.value.to_string(), wanted);
 }
 
+/// Decoded, with structural defaults.
+fn defaulted(api_version: &str, kind: &str, mut object: Value) -> Value {
+    object["apiVersion"] = api_version.into();
+    object["kind"] = kind.into();
+    let mut value = decode_value(object, None, Strictness::Strict).unwrap().value;
+    apply_defaults(schema().type_of_api_version(api_version, kind).unwrap(), &mut value);
+    let canonical = decode_value(value.clone(), None, Strictness::Strict).unwrap().value;
+    assert_eq!(value.to_string(), canonical.to_string(), "defaults keep the canonical form");
+    value
+}
+
 #[test]
 fn structural_defaults_are_set_at_every_depth() {
-    let mut value = json!({"spec": {"ports": [{"port": 80}, {"port": 53, "protocol": "UDP"}]}});
-    apply_defaults(schema().type_of("", "v1", "Service").unwrap(), &mut value);
-    assert_eq!(value["spec"]["ports"][0]["protocol"], "TCP");
-    assert_eq!(value["spec"]["ports"][1]["protocol"], "UDP");
+    let ports = json!([{"port": 80}, {"port": 53, "protocol": "UDP"}]);
+    let service = defaulted("v1", "Service", json!({"spec": {"ports": ports}}));
+    assert_eq!(service["spec"]["ports"][0]["protocol"], "TCP");
+    assert_eq!(service["spec"]["ports"][1]["protocol"], "UDP");
+    assert_eq!(service["spec"]["type"], "ClusterIP");
+    assert_eq!(service["spec"]["sessionAffinity"], "None");
+    let container = json!({"name": "c", "livenessProbe": {"httpGet": {"port": 1}, "timeoutSeconds": 7}});
+    let volumes = json!([{"name": "v", "secret": {"secretName": "s"}}, {"name": "h", "hostPath": {"path": "/"}}]);
+    let pod_spec = json!({"containers": [container], "volumes": volumes});
+    let deployment = defaulted("apps/v1", "Deployment", json!({"spec": {"template": {"spec": pod_spec}}}));
+    let spec = &deployment["spec"]["template"]["spec"];
+    assert_eq!(deployment["spec"]["replicas"], 1);
+    assert_eq!(deployment["spec"]["progressDeadlineSeconds"], 600);
+    assert_eq!(deployment["spec"]["strategy"]["type"], "RollingUpdate");
+    let probe = json!({
+        "httpGet": {"path": "/", "port": 1, "scheme": "HTTP"}, "timeoutSeconds": 7, "periodSeconds": 10,
+        "successThreshold": 1, "failureThreshold": 3,
+    });
+    assert_eq!(spec["containers"][0]["livenessProbe"].to_string(), probe.to_string());
+    assert_eq!(spec["volumes"][0]["secret"]["defaultMode"], 420);
+    assert_eq!(spec["volumes"][1]["hostPath"]["type"], "");
+    assert_eq!(spec["securityContext"], json!({}));
+    assert_eq!(spec["terminationGracePeriodSeconds"], 30);
+    assert_eq!(spec["enableServiceLinks"], Value::Null);
+}
+
+#[test]
+fn defaults_of_one_kind_do_not_reach_another() {
+    let job = defaulted("batch/v1", "Job", json!({"spec": {"template": {}}}));
+    assert_eq!(job["spec"]["completionMode"], "NonIndexed");
+    assert_eq!(job["spec"]["suspend"], false);
+    let cron = defaulted("batch/v1", "CronJob", json!({"spec": {"schedule": "* * * * *"}}));
+    assert_eq!(cron["spec"]["jobTemplate"]["spec"]["completionMode"], Value::Null);
+    assert_eq!(cron["spec"]["successfulJobsHistoryLimit"], 3);
+    let webhooks = json!([{"name": "w", "rules": [{"operations": ["*"]}]}]);
+    let config =
+        defaulted("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", json!({"webhooks": webhooks}));
+    assert_eq!(config["webhooks"][0]["rules"][0]["scope"], "*");
+    assert_eq!(config["webhooks"][0]["timeoutSeconds"], 10);
+}
+
+#[test]
+fn amounts_of_resources_are_rounded_up_to_thousandths() {
+    let quota = defaulted("v1", "ResourceQuota", json!({"spec": {"hard": {"cpu": "0.0001", "memory": "1.5Gi"}}}));
+    assert_eq!(quota["spec"]["hard"], json!({"cpu": "1m", "memory": "1536Mi"}));
 }
