@@ -3,6 +3,10 @@
 //!
 //! Modules in suggested reading order:
 
+pub mod ids;
 pub mod operation;
 pub mod ports;
+pub mod reconcile;
 pub mod records;
+
+pub mod eks;

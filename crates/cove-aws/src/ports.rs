@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -11,7 +12,13 @@ pub struct Ports {
     pub machines: Arc<dyn Machines>,
     /// Clusters behind EKS.
     pub clusters: Arc<dyn Clusters>,
+    /// How long a node of a managed node group may take to lose its pods before its instance is ended anyway: EKS's
+    /// 15 minutes ([`DRAIN_TIMEOUT`]), or what `cove up --drain-timeout` says.
+    pub drain_timeout: Duration,
 }
+
+/// EKS's own drain timeout.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// What a machine is started from: the facts that its metadata service and its node agent need.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +86,8 @@ pub struct ClusterSpec {
     pub service_cidr: String,
     /// Thirty-two upper-case hexadecimal digits, as in the EKS host name and the OIDC issuer.
     pub unique_id: String,
+    /// Whether aws-node, kube-proxy and coredns are put in, as EKS does unless `bootstrapSelfManagedAddons` is false.
+    pub self_managed_addons: bool,
 }
 
 /// What is known of a cluster once it answers.
