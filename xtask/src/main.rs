@@ -7,6 +7,6 @@ fn main() -> anyhow::Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["facts", topic, "--from", folder] => facts::write(topic, folder.as_ref()),
-        _ => anyhow::bail!("usage: cargo xtask facts kubernetes --from FOLDER"),
+        _ => anyhow::bail!("usage: cargo xtask facts TOPIC --from FOLDER"),
     }
 }

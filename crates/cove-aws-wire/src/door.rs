@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
+use cove_base::Timestamp;
+use cove_base::arn::{ACCOUNT, Arn};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fault::Fault;
 
 /// Who calls, after authentication.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Principal {
     /// The account's root.
     Root,
@@ -44,6 +47,31 @@ pub enum Principal {
     Anonymous,
 }
 
+impl Principal {
+    /// The ARN as AWS prints it: a session's is the one of STS, without the role's path. Empty for services and nobody.
+    pub fn arn(&self) -> String {
+        match self {
+            Self::Root => Arn::iam("root").to_string(),
+            Self::User { arn, .. } => arn.clone(),
+            Self::Role { name, session_name, .. } => {
+                Arn::new("sts", "", format!("assumed-role/{name}/{session_name}")).to_string()
+            }
+            Self::Service(_) | Self::Anonymous => String::new(),
+        }
+    }
+
+    /// `aws:userid`, and GetCallerIdentity's `UserId`.
+    pub fn user_id(&self) -> String {
+        match self {
+            Self::Root => ACCOUNT.into(),
+            Self::User { id, .. } => id.clone(),
+            Self::Role { id, session_name, .. } => format!("{id}:{session_name}"),
+            Self::Service(name) => name.clone(),
+            Self::Anonymous => "anonymous".into(),
+        }
+    }
+}
+
 /// One caller, with what conditions may ask about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -57,6 +85,19 @@ pub struct Caller {
     pub secure_transport: bool,
     /// The User-Agent; waiters are told by it.
     pub user_agent: String,
+    /// The session, for temporary credentials.
+    pub session: Option<Session>,
+}
+
+/// What a session's token says besides its principal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// When it was issued (`aws:TokenIssueTime`).
+    pub issued: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// Session policies: documents that only take away.
+    pub policies: Vec<String>,
 }
 
 impl Caller {
@@ -68,6 +109,7 @@ impl Caller {
             source_ip: None,
             secure_transport: true,
             user_agent: "cove".into(),
+            session: None,
         }
     }
 

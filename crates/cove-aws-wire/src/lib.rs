@@ -2,5 +2,13 @@
 //!
 //! No service logic and no storage. Modules in suggested reading order:
 
+pub mod credentials;
 pub mod door;
+pub mod eks_token;
 pub mod fault;
+pub mod model;
+pub mod protocol;
+pub mod route;
+pub mod session_token;
+pub mod sigv4;
+pub mod validate;

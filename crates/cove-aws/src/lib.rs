@@ -8,5 +8,8 @@ pub mod operation;
 pub mod ports;
 pub mod reconcile;
 pub mod records;
+pub mod services;
 
 pub mod eks;
+
+pub use services::services;

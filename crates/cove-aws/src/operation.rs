@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use cove_aws_wire::door::{AwsDoor, Caller};
 use cove_aws_wire::fault::Fault;
+use cove_aws_wire::session_token::Sessions;
 use cove_base::Runtime;
 use cove_base::runtime::BoxFuture;
 use cove_store::Store;
@@ -73,6 +74,8 @@ pub struct Cx {
     pub door: Arc<dyn AwsDoor>,
     /// The world.
     pub ports: Arc<Ports>,
+    /// Mints session tokens: `cx.sessions.mint(&principal, &session)` gives temporary credentials (STS, metadata).
+    pub sessions: Arc<Sessions>,
 }
 
 impl Cx {

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+mod aws_models;
 mod kubernetes;
 
 /// Writes the tables of `topic` from the facts in `folder`.
 pub fn write(topic: &str, folder: &Path) -> anyhow::Result<()> {
     match topic {
+        "aws-models" => aws_models::run(folder),
         "kubernetes" => kubernetes::write(folder),
-        other => anyhow::bail!("no facts named {other:?}; known: kubernetes"),
+        other => anyhow::bail!("no facts named {other:?}; known: aws-models, kubernetes"),
     }
 }
