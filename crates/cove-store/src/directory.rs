@@ -16,7 +16,7 @@ const DATA_FILE: &str = "store.db";
 #[derive(Debug)]
 pub(crate) struct DataDirectory {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataDirectory {
@@ -31,7 +31,7 @@ impl DataDirectory {
         }
         // The pid is for people only; on a full disk the lock holds without it.
         let _ = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// The file with the data, made if there is none.
@@ -57,6 +57,13 @@ impl DataDirectory {
     /// Removes the lock file of a directory that is not held any more and that nobody else knows of yet.
     pub fn forget_lock_file(path: &Path) {
         let _ = std::fs::remove_file(path.join(LOCK_FILE));
+    }
+}
+
+impl Drop for DataDirectory {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child that this process is just starting has it open until its `exec`.
+        let _ = self.lock.unlock();
     }
 }
 
