@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use crate::authentication::Authenticator;
 use crate::authorization::Authorizer;
+use crate::front::log::{NoLog, RequestLog};
 
 /// The facts of a cluster and the ports of its API server.
 #[derive(Clone)]
@@ -12,6 +14,12 @@ pub struct Config {
     pub minor: u32,
     /// What `/version` says as `gitVersion`, such as `v1.35.2-eks-8f3c9a1`.
     pub git_version: String,
+    /// `gitCommit` of `/version`.
+    pub git_commit: String,
+    /// `buildDate` of `/version`.
+    pub build_date: String,
+    /// `goVersion` of `/version`.
+    pub go_version: String,
     /// The service address range.
     pub service_cidr: ServiceCidr,
     /// Where the server is reached: address and port of the `kubernetes` endpoints.
@@ -22,6 +30,14 @@ pub struct Config {
     pub audiences: Vec<String>,
     /// Authorizers beside the node authorizer and RBAC, asked before them (EKS access policies).
     pub authorizers: Vec<Arc<dyn Authorizer>>,
+    /// Authenticators beside client certificates and service-account tokens, asked after them (AWS tokens).
+    pub authenticators: Vec<Arc<dyn Authenticator>>,
+    /// The RSA key (PEM) that signs service-account tokens; without one, token requests are refused.
+    pub signing_key: Option<String>,
+    /// The certificate of the cluster's authority (PEM), for what publishes it. May be empty in virtual runs.
+    pub authority_certificate: String,
+    /// Where the record of each HTTP request goes.
+    pub request_log: Arc<dyn RequestLog>,
 }
 
 /// An IPv4 range for service addresses.
@@ -70,11 +86,23 @@ impl Config {
         Self {
             minor,
             git_version: format!("v1.{minor}.0"),
+            git_commit: String::new(),
+            build_date: "1970-01-01T00:00:00Z".into(),
+            go_version: "go1.25".into(),
             service_cidr: ServiceCidr { base: Ipv4Addr::new(10, 100, 0, 0), bits: 16 },
             advertise: (Ipv4Addr::LOCALHOST, 443),
             issuer: "https://kubernetes.default.svc".into(),
             audiences: vec!["https://kubernetes.default.svc".into()],
             authorizers: Vec::new(),
+            authenticators: Vec::new(),
+            signing_key: None,
+            authority_certificate: String::new(),
+            request_log: Arc::new(NoLog),
         }
+    }
+
+    /// `ADDRESS:PORT` of the server.
+    pub fn advertised(&self) -> String {
+        format!("{}:{}", self.advertise.0, self.advertise.1)
     }
 }

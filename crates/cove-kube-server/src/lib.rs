@@ -4,8 +4,11 @@ pub mod config;
 pub mod server;
 
 pub mod admission;
+pub mod authentication;
 pub mod authorization;
 pub mod chain;
+pub mod front;
+pub mod pki;
 
 mod api;
 mod convert;

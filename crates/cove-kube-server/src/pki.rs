@@ -109,13 +109,12 @@ pub fn server(authority: &Pair, names: &[String], now: Timestamp) -> Result<Pair
     make().map_err(failed)
 }
 
-/// Makes a client certificate: `user` becomes the user name, `groups` the groups.
-pub fn client(authority: &Pair, user: &str, groups: &[&str], now: Timestamp) -> Result<Pair, Status> {
+/// Makes a client certificate: `user` becomes the user name, `group` the group (the library
+/// writes one organization per certificate).
+pub fn client(authority: &Pair, user: &str, group: &str, now: Timestamp) -> Result<Pair, Status> {
     let make = || {
         let mut params = params(user, &[], now)?;
-        for group in groups {
-            params.distinguished_name.push(DnType::OrganizationName, *group);
-        }
+        params.distinguished_name.push(DnType::OrganizationName, group);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
@@ -179,14 +178,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_certificate_names_user_and_groups() {
+    fn a_client_certificate_names_user_and_group() {
         let now = Timestamp::from_secs(1_795_600_000);
         let authority = authority(now).unwrap();
-        let pair = client(&authority, "admin", &["system:masters", "b"], now).unwrap();
+        let pair = client(&authority, "admin", "system:masters", now).unwrap();
         let (_, pem) = x509_parser::pem::parse_x509_pem(pair.certificate.as_bytes()).unwrap();
         let user = crate::authentication::certificate::user_of(&pem.contents).unwrap();
         assert_eq!(user.username, "admin");
-        assert_eq!(user.groups, ["system:masters", "b", "system:authenticated"]);
+        assert_eq!(user.groups, ["system:masters", "system:authenticated"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use cove_store::api::Space;
 use tokio::sync::watch;
 
 use crate::api::kinds::Kind;
+use crate::authentication::tokens::Signer;
 use crate::authorization::{self, Authorization};
 use crate::chain::call::Call;
 use crate::chain::{create, delete, read, update, watch as watching};
@@ -25,8 +26,12 @@ pub struct ApiServer {
     pub(crate) storage: Storage,
     pub(crate) config: Config,
     pub(crate) authorization: Authorization,
+    /// Signs and checks service-account tokens.
+    pub(crate) signer: Option<Signer>,
     /// Counts the writes of RBAC objects: who keeps something made of them looks here whether it is still current.
     rbac_writes: AtomicU64,
+    /// Counts HTTP requests, for their ids.
+    requests: AtomicU64,
     stop: watch::Sender<bool>,
 }
 
@@ -34,12 +39,17 @@ impl ApiServer {
     /// Over a space of the store. The space may be empty: [`crate::bootstrap`] fills it.
     pub fn new(rt: Runtime, space: Arc<dyn Space>, config: Config) -> Arc<Self> {
         let authorization = Authorization::new(config.authorizers.clone());
+        let signer = config.signing_key.as_deref().map(Signer::new).and_then(|signer| {
+            signer.inspect_err(|status| tracing::error!("service-account tokens are off: {}", status.message)).ok()
+        });
         Arc::new(Self {
+            signer,
             rt,
             storage: Storage::new(space),
             config,
             authorization,
             rbac_writes: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
             stop: watch::Sender::new(false),
         })
     }
@@ -74,6 +84,11 @@ impl ApiServer {
     /// See [`Self::written`].
     pub(crate) fn rbac_writes(&self) -> u64 {
         self.rbac_writes.load(Ordering::Acquire)
+    }
+
+    /// The ordinal of an HTTP request.
+    pub(crate) fn next_request(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
     }
 
     async fn dispatch(&self, call: &mut Call, request: &Request) -> Result<Response, Status> {

@@ -82,7 +82,9 @@ impl Wanted {
             _ => {
                 let groups: Vec<&str> = self.groups.iter().map(String::as_str).collect();
                 match self.user.as_str() {
-                    "system:anonymous" if groups.is_empty() => UserInfo::new(self.user.clone(), &["system:unauthenticated"]),
+                    "system:anonymous" if groups.is_empty() => {
+                        UserInfo::new(self.user.clone(), &["system:unauthenticated"])
+                    }
                     _ => UserInfo::new(self.user.clone(), &groups),
                 }
             }

@@ -1,6 +1,6 @@
 //! From the body of a request to a value in the storage version: decoding, its warnings, and the checks of kind.
 
-use cove_kube_api::door::Body;
+use cove_kube_api::door::{Body, Verb};
 use cove_kube_api::field_error::FieldError;
 use cove_kube_api::status::Status;
 use serde_json::Value;
@@ -13,56 +13,29 @@ use crate::kind_rules::api_version;
 
 /// How strictly the call wants its body read.
 pub fn strictness(call: &Call) -> Result<Strictness, Status> {
-    match call.options.field_validation.as_str() {
-        "" | "Warn" => Ok(Strictness::Warn),
-        "Strict" => Ok(Strictness::Strict),
-        "Ignore" => Ok(Strictness::Ignore),
-        other => {
-            let supported = ["", "Ignore", "Strict", "Warn"];
-            let error = FieldError::not_supported("fieldValidation", other, &supported);
-            let options = match call.verb {
-                cove_kube_api::door::Verb::Create => "CreateOptions",
-                cove_kube_api::door::Verb::Patch => "PatchOptions",
-                _ => "UpdateOptions",
-            };
-            Err(Status::invalid("meta.k8s.io", options, "", &[error]))
-        }
-    }
+    let word = call.options.field_validation.as_str();
+    Strictness::from_parameter(word).ok_or_else(|| {
+        let error = FieldError::not_supported("fieldValidation", word, &["", "Ignore", "Strict", "Warn"]);
+        let options = match call.verb {
+            Verb::Create => "CreateOptions",
+            Verb::Patch => "PatchOptions",
+            _ => "UpdateOptions",
+        };
+        Status::invalid("meta.k8s.io", options, "", &[error])
+    })
 }
 
 /// Reads a body as `group/version kind`. A body that does not say what it is counts as that.
 pub fn read(body: &Body, group: &str, version: &str, kind: &str, how: Strictness) -> Result<Decoded, Status> {
     let expected = api_version(group, version);
     let default = Some((expected.as_str(), kind));
-    let decoded = match body {
-        Body::Value(value) => decode::decode_value(value.clone(), default, how)?,
-        Body::Bytes(encoding, bytes) => decode::decode(*encoding, bytes, default, how)?,
+    match body {
+        Body::Value(value) => decode::decode_value(value.clone(), default, how),
+        Body::Bytes(encoding, bytes) => decode::decode(*encoding, bytes, default, how),
         Body::None | Body::Patch(..) | Body::PatchBytes(..) => {
-            return Err(Status::bad_request("the request has no body that holds an object"));
+            Err(Status::bad_request("the request has no body that holds an object"))
         }
-    };
-    check_kind(&decoded, &expected, group, kind)?;
-    Ok(decoded)
-}
-
-fn check_kind(decoded: &Decoded, expected: &str, group: &str, kind: &str) -> Result<(), Status> {
-    let version = decoded.api_version.as_str();
-    if decoded.kind == kind && version == expected {
-        return Ok(());
     }
-    let found_group = version.rsplit_once('/').map_or("", |(group, _)| group);
-    if decoded.kind == kind && found_group == group {
-        return Err(Status::bad_request(format!(
-            "the API version in the data ({version}) does not match the expected API version ({expected})"
-        )));
-    }
-    let short = version.rsplit('/').next().unwrap_or(version);
-    let package = group.split('.').next().filter(|g| !g.is_empty()).unwrap_or("core");
-    Err(Status::bad_request(format!(
-        "{} in version {version:?} cannot be handled as a {kind}: converting ({short}.{}) to ({package}.{kind}): \
-         unknown conversion",
-        decoded.kind, decoded.kind
-    )))
 }
 
 /// The object of a create or update, in the storage version.
@@ -78,7 +51,6 @@ pub fn patched(call: &mut Call, value: Value, kind: &Kind) -> Result<Value, Stat
     let how = strictness(call)?;
     let expected = api_version(kind.group, kind.version);
     let decoded = decode::decode_value(value, Some((&expected, kind.kind)), how)?;
-    check_kind(&decoded, &expected, kind.group, kind.kind)?;
     for warning in decoded.warnings {
         if !call.warnings.contains(&warning) {
             call.warnings.push(warning);

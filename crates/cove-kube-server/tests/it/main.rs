@@ -1,0 +1,4 @@
+//! Tests of the API server through its door, over the memory store.
+
+mod door;
+mod help;
