@@ -86,6 +86,10 @@ pub struct ClusterSpec {
     pub service_cidr: String,
     /// Thirty-two upper-case hexadecimal digits, as in the EKS host name and the OIDC issuer.
     pub unique_id: String,
+    /// The VPC of its subnets.
+    pub vpc_id: String,
+    /// The cluster's role, which its cloud controllers call AWS as.
+    pub role_arn: String,
     /// Whether aws-node, kube-proxy and coredns are put in, as EKS does unless `bootstrapSelfManagedAddons` is false.
     pub self_managed_addons: bool,
 }

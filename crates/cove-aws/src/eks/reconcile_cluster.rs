@@ -54,6 +54,8 @@ fn spec(cx: &Cx, cluster: &Cluster) -> ClusterSpec {
         version: cluster.version.clone(),
         service_cidr: cluster.service_cidr.clone(),
         unique_id: cluster.unique_id.clone(),
+        vpc_id: cluster.vpc.vpc_id.clone(),
+        role_arn: cluster.role_arn.clone(),
         self_managed_addons: cluster.self_managed_addons,
     }
 }
