@@ -2,7 +2,12 @@
 
 use crate::strategy::{Plain, Strategy};
 
+use super::pod::PodStrategy;
+
 /// The strategy of a kind, the same in all its versions.
-pub(super) fn of(_group: &str, _kind: &str) -> &'static dyn Strategy {
-    &Plain
+pub(super) fn of(group: &str, kind: &str) -> &'static dyn Strategy {
+    match (group, kind) {
+        ("", "Pod") => &PodStrategy,
+        _ => &Plain,
+    }
 }
