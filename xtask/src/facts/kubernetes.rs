@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result};
 use self::defaults::Defaults;
 
 mod defaults;
+mod openapi;
 
 type Row = BTreeMap<String, String>;
 
@@ -35,6 +36,8 @@ pub fn write(folder: &Path) -> Result<()> {
     let target = Path::new("crates/cove-kube-api/data");
     std::fs::create_dir_all(target)?;
     write_gz(&target.join("schema.tsv.gz"), &text)?;
+    let openapi = openapi::table(&read_csv(&folder.join("openapi-extras.csv"))?);
+    write_gz(&target.join("openapi.tsv.gz"), &openapi)?;
     write_empty_objects(folder)
 }
 

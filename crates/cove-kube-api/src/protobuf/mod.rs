@@ -11,4 +11,6 @@ mod wire;
 
 pub use decode::decode_message;
 pub use encode::encode_message;
+pub(crate) use wire::Writer;
+
 pub use envelope::{Unknown, decode, encode_list, encode_object, encode_watch_frame, open};

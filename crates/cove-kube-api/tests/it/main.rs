@@ -3,3 +3,4 @@
 
 mod decoding;
 mod empty_objects;
+mod openapi;
