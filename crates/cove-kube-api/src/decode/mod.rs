@@ -32,4 +32,4 @@ pub(crate) use duration::{format as format_duration, parse as parse_duration};
 pub(crate) use finish::{finish, sort_map, zero};
 pub(crate) use shape::Shape;
 pub(crate) use time::{micro_time_from_parts, time_from_parts, to_parts as time_to_parts};
-pub(crate) use visit::schema_inside;
+pub(crate) use visit::{canonical_float, schema_inside};

@@ -148,7 +148,8 @@ impl Seed<'_> {
             FieldKind::Int32 if value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => value.into(),
             FieldKind::Int64 if value.as_i64().is_some() => value.into(),
             FieldKind::Int32 | FieldKind::Int64 => self.wrong(&format!("number {value}")),
-            FieldKind::Float64 | FieldKind::Any | FieldKind::Json | FieldKind::RawExtension => value.into(),
+            FieldKind::Float64 => canonical_float(value.as_f64().unwrap_or_default()),
+            FieldKind::Any | FieldKind::Json | FieldKind::RawExtension => value.into(),
             FieldKind::Quantity => self.quantity(&value.to_string()),
             FieldKind::IntOrString if value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => value.into(),
             FieldKind::IntOrString => {
@@ -267,6 +268,15 @@ fn lenient<T>(report: &mut Report, run: impl FnOnce(&mut Report) -> T) -> T {
     let result = run(report);
     report.lenient -= 1;
     result
+}
+
+/// A double as Go writes it: without decimals if it has none.
+pub(crate) fn canonical_float(value: f64) -> Value {
+    // Every whole double below 2^53 is an i64 without loss.
+    if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
+        return (value as i64).into();
+    }
+    Number::from_f64(value).map_or_else(|| 0.into(), Value::Number)
 }
 
 /// Standard base64 as Go reads it: line breaks are skipped.

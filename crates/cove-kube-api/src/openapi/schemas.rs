@@ -1,6 +1,7 @@
 //! Definitions: a type of the schema table as a JSON schema, in the dialect of OpenAPI 2 or 3.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::LazyLock;
 
 use cove_base::collections::HashMap;
@@ -37,9 +38,9 @@ pub fn definitions(dialect: Dialect, roots: impl IntoIterator<Item = String>) ->
     let mut done = BTreeMap::new();
     let mut open: Vec<String> = roots.into_iter().collect();
     while let Some(name) = open.pop() {
-        if !done.contains_key(&name) {
-            let definition = definition(dialect, &name, &mut open);
-            done.insert(name, definition);
+        if let Entry::Vacant(entry) = done.entry(name) {
+            let definition = definition(dialect, entry.key(), &mut open);
+            entry.insert(definition);
         }
     }
     done

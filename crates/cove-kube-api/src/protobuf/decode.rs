@@ -2,17 +2,18 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::wire::{Reader, Wire};
 use crate::decode::{
-    Shape, finish, format_duration, micro_time_from_parts, schema_inside, sort_map, time_from_parts, zero,
+    Shape, canonical_float, finish, format_duration, micro_time_from_parts, schema_inside, sort_map, time_from_parts,
+    zero,
 };
 use crate::quantity::Quantity;
 use crate::schema::{Custom, Field, FieldKind, ProtoSource, TypeRef, schema};
 
-/// The deepest nesting of messages.
-const MAX_DEPTH: u32 = 100;
+/// The deepest nesting of messages: no less than JSON's, so that what one accepts the other does.
+const MAX_DEPTH: u32 = 128;
 /// The most values one message may expand to: an empty struct is two bytes on the wire, and many members in JSON.
 const MAX_NODES: usize = 1_000_000;
 
@@ -129,9 +130,7 @@ impl Decoder {
             (FieldKind::Bool, Wire::Varint(v)) => Ok((v != 0).into()),
             (FieldKind::Int32, Wire::Varint(v)) => Ok((v as i32).into()),
             (FieldKind::Int64, Wire::Varint(v)) => Ok((v as i64).into()),
-            (FieldKind::Float64, Wire::Fixed64(v)) => {
-                Ok(Number::from_f64(f64::from_bits(v)).map_or_else(|| 0.into(), Value::Number))
-            }
+            (FieldKind::Float64, Wire::Fixed64(v)) => Ok(canonical_float(f64::from_bits(v))),
             (FieldKind::Bool | FieldKind::Int32 | FieldKind::Int64 | FieldKind::Float64, _) => Err(wrong_wire(number)),
             (kind, wire) => {
                 let bytes = bytes_of(wire, number)?;

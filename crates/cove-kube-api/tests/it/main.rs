@@ -4,3 +4,4 @@
 mod decoding;
 mod empty_objects;
 mod openapi;
+mod random;
