@@ -3,6 +3,7 @@
 //!
 //! Modules in suggested reading order:
 
+pub mod door;
 pub mod ids;
 pub mod operation;
 pub mod ports;

@@ -1,0 +1,269 @@
+//! The HTTP front of the AWS door: one port for every service, plain HTTP and TLS told apart by the first byte.
+//!
+//! The region starts it with [`Front::serve`]. Whatever goes wrong is answered in the form of the protocol that the
+//! request speaks; only requests that end here have no place in a virtual run.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use cove_aws_wire::credentials::KeyLookup;
+use cove_aws_wire::door::{AwsDoor, AwsRequest, Caller};
+use cove_aws_wire::fault::Fault;
+use cove_aws_wire::model::{Entry, OperationModel};
+use cove_aws_wire::protocol::{HttpReply, HttpRequest, parse, reply, reply_fault};
+use cove_aws_wire::route::{Route, route};
+use cove_aws_wire::sigv4::{self, Presented, SignatureError};
+use cove_base::Runtime;
+use cove_base::tokio_runtime::wall_clock;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::door::front_auth::{Origin, anonymous, authenticate};
+use crate::door::front_log::{RequestLine, RequestLog};
+
+/// The largest body that is read; AWS's limits on what these services take are far below.
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+const TLS_HANDSHAKE: u8 = 0x16;
+const HEALTH: &str = "/_cove/health";
+
+/// What the front works with.
+pub struct Front {
+    /// The clock's tasks and the seed of request ids.
+    pub rt: Runtime,
+    /// What does the calls.
+    pub door: Arc<dyn AwsDoor>,
+    /// What knows the access keys.
+    pub keys: Arc<dyn KeyLookup>,
+    /// The region of unsigned requests.
+    pub default_region: String,
+    /// For connections that begin with a TLS handshake; without it they are closed.
+    pub tls: Option<TlsAcceptor>,
+    /// Where the request lines go.
+    pub log: Arc<dyn RequestLog>,
+    /// Counts requests; starts at zero.
+    pub requests: AtomicU64,
+}
+
+/// Runs hyper's own tasks on the region's runtime.
+#[derive(Clone)]
+struct OnRuntime(Runtime);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for OnRuntime {
+    fn execute(&self, task: F) {
+        self.0.spawn("aws door: http/2 stream", task);
+    }
+}
+
+impl Front {
+    /// Accepts connections until `stop` resolves, then lets running requests end.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()> + Send) {
+        let graceful = Arc::new(GracefulShutdown::new());
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.clone().start_connection(stream, peer, graceful.watcher()),
+                // Out of file descriptors, or the peer is gone already: the next one may work.
+                Err(error) => tracing::warn!("aws door: accept: {error}"),
+            }
+        }
+        if let Ok(graceful) = Arc::try_unwrap(graceful) {
+            graceful.shutdown().await;
+        }
+    }
+
+    fn start_connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        watcher: hyper_util::server::graceful::Watcher,
+    ) {
+        let rt = self.rt.clone();
+        rt.spawn("aws door: connection", async move {
+            let mut first = [0; 1];
+            let is_tls = matches!(stream.peek(&mut first).await, Ok(1) if first[0] == TLS_HANDSHAKE);
+            let _ = stream.set_nodelay(true);
+            let origin = Origin { source_ip: peer.ip(), secure: is_tls };
+            match (is_tls, self.tls.clone()) {
+                (false, _) => self.connection(stream, origin, watcher).await,
+                (true, Some(tls)) => match tls.accept(stream).await {
+                    Ok(stream) => self.connection(stream, origin, watcher).await,
+                    Err(error) => tracing::debug!("aws door: TLS: {error}"),
+                },
+                (true, None) => tracing::debug!("aws door: a TLS connection, but no certificate"),
+            }
+        });
+    }
+
+    async fn connection(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        origin: Origin,
+        watcher: hyper_util::server::graceful::Watcher,
+    ) {
+        let builder = auto::Builder::new(OnRuntime(self.rt.clone()));
+        let service = service_fn(move |request| {
+            let front = self.clone();
+            async move { Ok::<_, std::convert::Infallible>(front.respond(request, origin).await) }
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!("aws door: connection: {error}");
+        }
+    }
+
+    async fn respond(&self, request: Request<Incoming>, origin: Origin) -> Response<Full<Bytes>> {
+        let reply = match whole(request).await {
+            Ok(request) if request.path == HEALTH => health(),
+            Ok(request) => self.answer(&request, origin).await,
+            Err(status) => HttpReply::new(status, "text/plain", String::new()),
+        };
+        let mut builder = Response::builder().status(reply.status);
+        for (name, value) in &reply.headers {
+            builder = builder.header(*name, value);
+        }
+        builder.body(Full::new(Bytes::from(reply.body))).unwrap_or_else(|_| Response::new(Full::default()))
+    }
+
+    /// Answers one whole request; also what tests call.
+    pub async fn answer(&self, request: &HttpRequest, origin: Origin) -> HttpReply {
+        let time = wall_clock();
+        let ordinal = self.requests.fetch_add(1, Ordering::Relaxed);
+        let request_id = self.rt.seed().uuid("aws request", (time.as_nanos() as u64).wrapping_add(ordinal));
+        let presented = sigv4::presented(request);
+        let route = route(request, presented.as_ref().ok().map(|p| p.scope.service.as_str()));
+        let mut call = Call { request, origin, request_id, caller: None, region: self.default_region.clone() };
+        let result = self.call(&mut call, &route, presented).await;
+        let reply = match &result {
+            Ok((entry, operation, output)) => reply(entry.model(), operation, request, &call.request_id, output),
+            Err(fault) => {
+                let model = route.entry.map(Entry::model);
+                reply_fault(route.protocol, model, request, &call.request_id, fault)
+            }
+        };
+        self.log.record(line(&call, &route, &reply, result.err().map(|f| f.code), time));
+        reply
+    }
+
+    async fn call(
+        &self,
+        call: &mut Call<'_>,
+        route: &Route,
+        presented: Result<Presented, SignatureError>,
+    ) -> Result<(&'static Entry, &'static OperationModel, serde_json::Value), Fault> {
+        let Some(entry) = route.entry else {
+            return Err(route.operation.clone().err().unwrap_or_else(|| Fault::internal("a route without a service")));
+        };
+        let caller = self.caller(call, route, entry, presented).await.map_err(|e| e.fault(route.protocol))?;
+        call.caller = Some(caller.clone());
+        let operation = route.operation.clone()?;
+        let input = parse(entry.model(), operation, call.request)?;
+        let request = AwsRequest {
+            caller,
+            region: call.region.clone(),
+            service: entry.name.into(),
+            operation: operation.name.clone(),
+            input,
+            request_id: call.request_id.clone(),
+        };
+        Ok((entry, operation, self.door.call(request).await?))
+    }
+
+    async fn caller(
+        &self,
+        call: &mut Call<'_>,
+        route: &Route,
+        entry: &Entry,
+        presented: Result<Presented, SignatureError>,
+    ) -> Result<Caller, SignatureError> {
+        let presented = match presented {
+            Ok(presented) => presented,
+            Err(SignatureError::Missing) if route.operation.as_ref().is_ok_and(|o| o.unsigned) => {
+                return Ok(anonymous(call.request, call.origin));
+            }
+            Err(error) => return Err(error),
+        };
+        call.region.clone_from(&presented.scope.region);
+        let keys = &*self.keys;
+        authenticate(call.request, &presented, entry.signing_name, keys, call.origin, wall_clock()).await
+    }
+}
+
+/// One request on its way.
+struct Call<'a> {
+    request: &'a HttpRequest,
+    origin: Origin,
+    request_id: String,
+    caller: Option<Caller>,
+    region: String,
+}
+
+fn line(
+    call: &Call<'_>,
+    route: &Route,
+    reply: &HttpReply,
+    error_code: Option<String>,
+    time: cove_base::Timestamp,
+) -> RequestLine {
+    RequestLine {
+        time,
+        request_id: call.request_id.clone(),
+        service: route.entry.map(|e| e.name.to_string()).unwrap_or_default(),
+        operation: route.operation.as_ref().map(|o| o.name.clone()).unwrap_or_default(),
+        region: call.region.clone(),
+        principal: call.caller.as_ref().map(|c| c.principal.arn()).unwrap_or_default(),
+        access_key_id: call.caller.as_ref().map(|c| c.access_key_id.clone()).unwrap_or_default(),
+        source_ip: call.origin.source_ip,
+        user_agent: call.request.header("user-agent").into(),
+        status: reply.status,
+        error_code,
+        duration: wall_clock().since(time),
+    }
+}
+
+fn health() -> HttpReply {
+    let body = serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
+    HttpReply::new(200, "application/json", body.to_string())
+}
+
+/// Reads the whole request. An error is an HTTP status: nothing is known of the protocol yet.
+async fn whole(request: Request<Incoming>) -> Result<HttpRequest, u16> {
+    let (mut head, body) = request.into_parts();
+    // Over HTTP/2 the host is part of the request line; signatures know it as a header.
+    if !head.headers.contains_key(http::header::HOST)
+        && let Some(authority) = head.uri.authority()
+        && let Ok(value) = http::HeaderValue::from_str(authority.as_str())
+    {
+        head.headers.insert(http::header::HOST, value);
+    }
+    let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(413),
+        Err(_) => return Err(400),
+    };
+    Ok(HttpRequest {
+        method: head.method,
+        path: head.uri.path().into(),
+        query: head.uri.query().unwrap_or_default().into(),
+        headers: head.headers,
+        body,
+    })
+}
+
+/// The address that requests of tests come from.
+pub const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

@@ -1,0 +1,8 @@
+//! The AWS door: one chain for every operation, and the HTTP front before it.
+//!
+//! HTTP or in-process call -> signature or given principal -> input checked against the model -> permissions ->
+//! operation. Modules in suggested reading order:
+
+pub mod front;
+pub mod front_auth;
+pub mod front_log;
