@@ -11,6 +11,7 @@ pub mod reconcile;
 pub mod records;
 pub mod services;
 
+pub mod autoscaling;
 pub mod eks;
 
 pub use services::services;
