@@ -7,7 +7,7 @@ pub fn services() -> &'static [&'static Service] {
     SERVICES
 }
 
-static SERVICES: &[&Service] = &[&crate::eks::SERVICE];
+static SERVICES: &[&Service] = &[&crate::autoscaling::SERVICE, &crate::eks::SERVICE];
 
 /// A service by botocore's name.
 pub fn service(name: &str) -> Option<&'static Service> {

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 mod aws_models;
+mod eks_data;
 mod kubernetes;
 
 /// Writes the tables of `topic` from the facts in `folder`.
 pub fn write(topic: &str, folder: &Path) -> anyhow::Result<()> {
     match topic {
         "aws-models" => aws_models::run(folder),
+        "eks" => eks_data::write(folder),
         "kubernetes" => kubernetes::write(folder),
-        other => anyhow::bail!("no facts named {other:?}; known: aws-models, kubernetes"),
+        other => anyhow::bail!("no facts named {other:?}; known: aws-models, eks, kubernetes"),
     }
 }
