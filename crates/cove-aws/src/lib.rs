@@ -4,14 +4,24 @@
 //! Modules in suggested reading order:
 
 pub mod door;
-pub mod ids;
 pub mod operation;
 pub mod ports;
-pub mod reconcile;
 pub mod records;
 pub mod services;
 
+pub mod data;
+pub mod ids;
+pub mod input;
+pub mod limits;
+pub mod reconcile;
+
 pub mod autoscaling;
+pub mod ec2;
 pub mod eks;
+pub mod iam;
+pub mod sts;
+
+#[cfg(test)]
+mod testing;
 
 pub use services::services;

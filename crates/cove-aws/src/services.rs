@@ -7,7 +7,13 @@ pub fn services() -> &'static [&'static Service] {
     SERVICES
 }
 
-static SERVICES: &[&Service] = &[&crate::autoscaling::SERVICE, &crate::eks::SERVICE];
+static SERVICES: &[&Service] = &[
+    &crate::autoscaling::SERVICE,
+    &crate::ec2::SERVICE,
+    &crate::eks::SERVICE,
+    &crate::iam::SERVICE,
+    &crate::sts::SERVICE,
+];
 
 /// A service by botocore's name.
 pub fn service(name: &str) -> Option<&'static Service> {

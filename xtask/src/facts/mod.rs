@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+mod aws_data;
 mod aws_models;
 mod eks_data;
 mod kubernetes;
@@ -9,9 +10,10 @@ mod kubernetes;
 /// Writes the tables of `topic` from the facts in `folder`.
 pub fn write(topic: &str, folder: &Path) -> anyhow::Result<()> {
     match topic {
+        "aws" => aws_data::write(folder),
         "aws-models" => aws_models::run(folder),
         "eks" => eks_data::write(folder),
         "kubernetes" => kubernetes::write(folder),
-        other => anyhow::bail!("no facts named {other:?}; known: aws-models, eks, kubernetes"),
+        other => anyhow::bail!("no facts named {other:?}; known: aws, aws-models, eks, kubernetes"),
     }
 }

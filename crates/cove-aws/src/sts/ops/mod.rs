@@ -1,0 +1,3 @@
+//! STS's operations.
+
+pub mod identity;
