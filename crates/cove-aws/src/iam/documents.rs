@@ -105,7 +105,9 @@ fn check_statement(statement: &Value) -> Result<(), Fault> {
             match action {
                 "*" => continue,
                 _ => {
-                    return Err(malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."));
+                    return Err(malformed(
+                        "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+                    ));
                 }
             }
         };
