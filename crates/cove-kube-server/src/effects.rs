@@ -1,32 +1,36 @@
 //! What a write of one kind changes beside the object: addresses and ports of services, and their release.
 //!
 //! [`prepare`] fills in what is allocated before validation sees the object; [`on_write`] and [`on_delete`] add the
-//! allocations to the transaction of the write, so that object and allocation are one revision.
+//! allocations to the transaction of the write, so that object and allocation are one revision and need no repair.
+
+mod service;
 
 use cove_kube_api::status::Status;
 use cove_store::api::Txn;
 use serde_json::Value;
 
 use crate::chain::call::Call;
+use crate::kind_rules;
 use crate::server::ApiServer;
 
-/// Before validation. `old` is null-like (`None`) on create.
-pub async fn prepare(_server: &ApiServer, _call: &Call, _new: &mut Value, _old: Option<&Value>) -> Result<(), Status> {
+fn is_service(call: &Call) -> bool {
+    kind_rules::is(call.storage, "", "services")
+}
+
+/// Before validation. `old` is `None` on create.
+pub async fn prepare(server: &ApiServer, call: &Call, new: &mut Value, old: Option<&Value>) -> Result<(), Status> {
+    if is_service(call) && call.subresource.is_none() {
+        service::prepare(server, call, new, old).await?;
+    }
     Ok(())
 }
 
 /// Adds to the transaction of a create or update.
-pub async fn on_write(
-    _server: &ApiServer,
-    _call: &Call,
-    _new: &mut Value,
-    _old: Option<&Value>,
-    _txn: &mut Txn,
-) -> Result<(), Status> {
-    Ok(())
+pub fn on_write(server: &ApiServer, call: &Call, new: &Value, old: Option<&Value>, txn: Txn) -> Txn {
+    if is_service(call) { service::claim(server, new, old, txn) } else { txn }
 }
 
 /// Adds to the transaction of a deletion.
-pub fn on_delete(_server: &ApiServer, _call: &Call, _old: &Value, txn: Txn) -> Txn {
-    txn
+pub fn on_delete(call: &Call, old: &Value, txn: Txn) -> Txn {
+    if is_service(call) { service::release(old, txn) } else { txn }
 }

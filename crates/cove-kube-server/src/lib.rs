@@ -6,6 +6,7 @@ pub mod server;
 pub mod admission;
 pub mod authentication;
 pub mod authorization;
+pub mod bootstrap;
 pub mod chain;
 pub mod front;
 pub mod pki;

@@ -86,6 +86,12 @@ impl Storage {
         Ok(entry.map(|entry| stored(&entry)))
     }
 
+    /// Reads a value that is not an object.
+    pub async fn raw(&self, key: &str) -> Result<Option<Bytes>, Status> {
+        let entry = self.space.get(key).await.map_err(store_error)?;
+        Ok(entry.map(|entry| entry.value.clone()))
+    }
+
     /// Reads all objects under a prefix, now.
     pub async fn all(&self, prefix: impl Into<String>) -> Result<Vec<Arc<Object>>, Status> {
         let result = self.space.range(Range::prefix(prefix)).await.map_err(store_error)?;

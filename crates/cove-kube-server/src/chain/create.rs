@@ -133,12 +133,19 @@ async fn try_create(server: &ApiServer, call: &mut Call, mut object: Value) -> R
     let key = key(call.storage, &call.namespace, &name);
     fill_system_metadata(server, call, &key, &mut object);
     defaults(call, &mut object);
+    let warned = call.warnings.len();
     let outer = std::mem::replace(&mut call.name, name);
-    let made = admit_and_store(server, call, &key, object).await;
-    if made.is_err() {
-        call.name = outer;
+    for _ in 0..limits::UPDATE_TRIES {
+        match admit_and_store(server, call, &key, object.clone()).await {
+            Ok(Some(made)) => return Ok(made),
+            Ok(None) => call.warnings.truncate(warned),
+            Err(status) => {
+                call.name = outer;
+                return Err(status);
+            }
+        }
     }
-    made
+    Err(call.conflict("other writes keep taking what this one allocates; please try again"))
 }
 
 async fn admit_and_store(
@@ -146,7 +153,7 @@ async fn admit_and_store(
     call: &mut Call,
     key: &str,
     mut object: Value,
-) -> Result<Arc<Object>, Status> {
+) -> Result<Option<Arc<Object>>, Status> {
     let context = call.context();
     let strategy = call.storage.strategy;
     admission::mutate(server, &mut Review::of(call, Operation::Create, None), &mut object).await?;
@@ -160,40 +167,33 @@ async fn admit_and_store(
     }
     call.warnings.extend(strategy.warnings(&object, None, context));
     admission::validate(server, &mut Review::of(call, Operation::Create, None), &object).await?;
-    let mut txn = Txn::new().expect(key, 0);
-    effects::on_write(server, call, &mut object, None, &mut txn).await?;
     decode::normalize(call.ty, &mut object);
     if call.options.dry_run {
         return dry_run(server, call, key, object).await;
     }
-    let position = txn.ops.len();
-    let txn = txn.put(key, encode(&object));
-    match server.storage.commit(txn).await? {
+    let txn = Txn::new().expect(key, 0).put(key, encode(&object));
+    match server.storage.commit(effects::on_write(server, call, &object, None, txn)).await? {
         Some(entries) => {
             server.written(call.storage);
-            let stored = entries.get(position).cloned().flatten();
+            let stored = entries.into_iter().next().flatten();
             let stored = stored.ok_or_else(|| Status::internal("the store answered without an entry"))?;
-            Ok(convert::from_storage(call.storage, call.kind, &stored.object))
+            Ok(Some(convert::from_storage(call.storage, call.kind, &stored.object)))
         }
-        None => Err(taken(server, call, key).await?),
+        None => taken(server, call, key).await,
     }
 }
 
-async fn dry_run(server: &ApiServer, call: &Call, key: &str, object: Value) -> Result<Arc<Object>, Status> {
-    if server.storage.get(key).await?.is_some() {
-        return Err(taken(server, call, key).await?);
-    }
-    Ok(convert::from_storage(call.storage, call.kind, &Arc::new(Object::transient(object))))
+async fn dry_run(server: &ApiServer, call: &Call, key: &str, object: Value) -> Result<Option<Arc<Object>>, Status> {
+    taken(server, call, key).await?;
+    Ok(Some(convert::from_storage(call.storage, call.kind, &Arc::new(Object::transient(object)))))
 }
 
-/// Why a create did not go through: the name is taken, or an allocation raced.
-async fn taken(server: &ApiServer, call: &Call, key: &str) -> Result<Status, Status> {
-    let Some(existing) = server.storage.get(key).await? else {
-        return Ok(call.conflict("another write took what this one had allocated; please try again"));
-    };
+/// Fails if the name is taken. If it is not, another write took an address or a port: `None`, to try again.
+async fn taken(server: &ApiServer, call: &Call, key: &str) -> Result<Option<Arc<Object>>, Status> {
+    let Some(existing) = server.storage.get(key).await? else { return Ok(None) };
     let mut status = Status::already_exists(call.kind.group, call.kind.plural, &call.name);
     if is_deleting(existing.object.value()) {
         status.message = format!("object is being deleted: {}", status.message);
     }
-    Ok(status)
+    Err(status)
 }

@@ -185,7 +185,7 @@ async fn attempt(
     }
     let txn = Txn::new().expect(key, stored.mod_revision);
     let txn = match changed {
-        None => effects::on_delete(server, call, old, txn.delete(key)),
+        None => effects::on_delete(call, old, txn.delete(key)),
         Some(bytes) if bytes == *stored.object.stored() => return Ok(Some((stored.object.clone(), false))),
         Some(bytes) => txn.put(key, bytes),
     };

@@ -154,10 +154,8 @@ async fn attempt(
     validate(call, &new, old)?;
     call.warnings.extend(strategy.warnings(&new, Some(old), context));
     admission::validate(server, &mut Review::of(call, Operation::Update, Some(old)), &new).await?;
-    let mut txn = Txn::new().expect(key, stored.mod_revision);
-    effects::on_write(server, call, &mut new, Some(old), &mut txn).await?;
     decode::normalize(call.ty, &mut new);
-    store(server, call, key, stored, &new, txn).await
+    store(server, call, key, stored, &new).await
 }
 
 async fn store(
@@ -166,7 +164,6 @@ async fn store(
     key: &str,
     stored: &Stored,
     new: &Value,
-    txn: Txn,
 ) -> Result<Option<Arc<Object>>, Status> {
     let bytes = encode(new);
     let finished = is_finished(new);
@@ -176,15 +173,14 @@ async fn store(
     if call.options.dry_run {
         return Ok(Some(Arc::new(Object::transient(new.clone()))));
     }
-    let position = txn.ops.len();
-    let txn = if finished {
-        effects::on_delete(server, call, stored.object.value(), txn.delete(key))
-    } else {
-        txn.put(key, bytes)
+    let (old, txn) = (stored.object.value(), Txn::new().expect(key, stored.mod_revision));
+    let txn = match finished {
+        true => effects::on_delete(call, old, txn.delete(key)),
+        false => effects::on_write(server, call, new, Some(old), txn.put(key, bytes)),
     };
     let Some(entries) = server.storage.commit(txn).await? else { return Ok(None) };
     server.written(call.storage);
-    let entry = entries.get(position).cloned().flatten();
+    let entry = entries.into_iter().next().flatten();
     Ok(Some(entry.map_or_else(|| stored.object.clone(), |entry| entry.object)))
 }
 
