@@ -9,7 +9,10 @@ pub use cove_kube_client::controller::Handle;
 use cove_kube_client::controller::{Setup, start};
 
 use crate::shared::{Config, MANAGER, Shared};
-use crate::{cluster_role_aggregation, daemon_set, deployment, namespace, replica_set, root_ca, service_account};
+use crate::{
+    cluster_role_aggregation, daemon_set, deployment, endpoint_slice, endpoints, garbage_collector, namespace,
+    replica_set, root_ca, service_account,
+};
 
 /// Every controller, in the order in which they hear of a change.
 pub const CONTROLLERS: &[&Controller<Shared>] = &[
@@ -20,6 +23,9 @@ pub const CONTROLLERS: &[&Controller<Shared>] = &[
     &replica_set::CONTROLLER,
     &deployment::CONTROLLER,
     &daemon_set::CONTROLLER,
+    &garbage_collector::CONTROLLER,
+    &endpoint_slice::CONTROLLER,
+    &endpoints::CONTROLLER,
 ];
 
 /// Starts all controllers of one cluster. `client_for` gets a controller's name (or [`MANAGER`], whose client fills

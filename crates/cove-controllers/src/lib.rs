@@ -27,5 +27,11 @@ mod daemon_set;
 mod deployment;
 mod replica_set;
 
+mod garbage_collector;
+
+mod endpoint_slice;
+mod endpoints;
+mod service_pods;
+
 pub use controllers::{Handle, run};
 pub use shared::{Config, identity};

@@ -14,3 +14,7 @@ pub const WORKERS: usize = 5;
 pub const REVISION_HISTORY_CHARS: usize = 2_000;
 /// Pause before a failed daemon pod is killed again: first and longest.
 pub const DAEMON_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15 * 60));
+/// Endpoints in one EndpointSlice (`--max-endpoints-per-slice`).
+pub const ENDPOINTS_PER_SLICE: usize = 100;
+/// Addresses in one Endpoints object.
+pub const ENDPOINTS_CAPACITY: usize = 1_000;

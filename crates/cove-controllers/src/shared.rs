@@ -8,6 +8,7 @@ use cove_base::Timestamp;
 use cove_kube_api::door::UserInfo;
 use cove_kube_client::Key;
 
+use crate::garbage_collector::graph::Graph;
 use crate::limits;
 
 /// What a cluster's controllers are told.
@@ -23,6 +24,8 @@ pub struct Config {
 pub struct Shared {
     /// The configuration.
     pub config: Config,
+    /// Of the garbage collector.
+    pub graph: Graph,
     /// Of the DaemonSet controller.
     pub daemon_backoff: DaemonBackoff,
 }
@@ -30,7 +33,7 @@ pub struct Shared {
 impl Shared {
     /// Nothing known yet.
     pub fn new(config: Config) -> Self {
-        Self { config, daemon_backoff: DaemonBackoff::default() }
+        Self { config, graph: Graph::default(), daemon_backoff: DaemonBackoff::default() }
     }
 }
 
