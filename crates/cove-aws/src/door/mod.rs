@@ -3,6 +3,19 @@
 //! HTTP or in-process call -> signature or given principal -> input checked against the model -> permissions ->
 //! operation. Modules in suggested reading order:
 
+pub mod chain;
+pub mod identities;
+pub mod permissions;
+pub mod request_context;
+pub mod input_paths;
+pub mod denial;
+pub mod idempotency;
+pub mod hold;
 pub mod front;
 pub mod front_auth;
 pub mod front_log;
+
+#[cfg(test)]
+mod tests;
+
+pub use chain::{Door, DoorParts};
