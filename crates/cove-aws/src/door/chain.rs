@@ -138,12 +138,8 @@ impl AwsDoor for Door {
         let protocol = resolved.entry.protocol;
         let is_dry = protocol == Protocol::Ec2 && take_dry_run(&mut request.input);
         validate(resolved.entry.model(), resolved.model, &request.input)?;
-        let check = Check {
-            identities: &*self.parts.identities,
-            parsed: &self.parsed,
-            protocol,
-            now: self.parts.rt.now(),
-        };
+        let check =
+            Check { identities: &*self.parts.identities, parsed: &self.parsed, protocol, now: self.parts.rt.now() };
         check.permitted(&request, resolved.operation, resolved.model).await?;
         if is_dry {
             let text = "Request would have succeeded, but DryRun flag is set.";

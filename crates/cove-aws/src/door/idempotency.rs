@@ -79,10 +79,12 @@ pub async fn once(
     let output = run().await?;
     let answer = Answer { key, input, output: output.clone(), given: cx.rt.now() };
     if !answers.create(&answer).await? {
-        answers.update(&answer.key.clone(), |old| {
-            *old = answer.clone();
-            Ok(())
-        }).await?;
+        answers
+            .update(&answer.key.clone(), |old| {
+                *old = answer.clone();
+                Ok(())
+            })
+            .await?;
     }
     Ok(output)
 }

@@ -4,16 +4,16 @@
 //! operation. Modules in suggested reading order:
 
 pub mod chain;
-pub mod identities;
-pub mod permissions;
-pub mod request_context;
-pub mod input_paths;
 pub mod denial;
-pub mod idempotency;
-pub mod hold;
 pub mod front;
 pub mod front_auth;
 pub mod front_log;
+pub mod hold;
+pub mod idempotency;
+pub mod identities;
+pub mod input_paths;
+pub mod permissions;
+pub mod request_context;
 
 #[cfg(test)]
 mod tests;

@@ -88,8 +88,7 @@ impl Check<'_> {
         let session = self.parsed.all(&session)?;
         let identity: Vec<&Document> = identity.iter().map(Arc::as_ref).collect();
         let session: Vec<&Document> = session.iter().map(Arc::as_ref).collect();
-        let policies =
-            Policies { identity: &identity, boundary: boundary.first().map(Arc::as_ref), session: &session };
+        let policies = Policies { identity: &identity, boundary: boundary.first().map(Arc::as_ref), session: &session };
         let base = request_context::of_request(request, applied, self.now);
         let needed = |only_if: &str| only_if.is_empty() || is_given(&request.input, only_if);
         for permission in operation.permissions.iter().filter(|p| needed(p.only_if)) {
