@@ -1,4 +1,4 @@
-//! What defaults of every kind are written with: rows of (path, member, value), and a walker for paths with lists.
+//! What defaults of every kind are written with: defaults of members, and a walker for paths with lists.
 
 use serde_json::{Map, Value, json};
 
@@ -7,8 +7,6 @@ use super::rules::is_zero;
 /// A default.
 #[derive(Clone, Copy)]
 pub(crate) enum Fill {
-    /// Text that replaces absent and empty.
-    Text(&'static str),
     /// A number that replaces absent and 0.
     Number(i64),
     /// Text that replaces only absent.
@@ -17,35 +15,22 @@ pub(crate) enum Fill {
     NullNumber(i64),
     /// A bool that replaces only absent.
     NullFlag(bool),
-    /// An empty object that replaces only absent.
-    NullObject,
 }
 
 impl Fill {
     fn applies(self, present: Option<&Value>) -> bool {
         match self {
-            Self::Text(_) | Self::Number(_) => present.is_none_or(is_zero),
+            Self::Number(_) => present.is_none_or(is_zero),
             _ => present.is_none_or(Value::is_null),
         }
     }
 
     fn value(self) -> Value {
         match self {
-            Self::Text(text) | Self::NullText(text) => text.into(),
+            Self::NullText(text) => text.into(),
             Self::Number(number) | Self::NullNumber(number) => number.into(),
             Self::NullFlag(flag) => flag.into(),
-            Self::NullObject => json!({}),
         }
-    }
-}
-
-/// Path of an object (`[]` after a list: in each item), member, default.
-pub(crate) type Row = (&'static str, &'static str, Fill);
-
-/// Applies rows in order.
-pub(crate) fn fill(root: &mut Value, rows: &[Row]) {
-    for (path, member, default) in rows {
-        each(root, path, &mut |map| set(map, member, *default));
     }
 }
 

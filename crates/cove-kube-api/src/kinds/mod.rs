@@ -3,11 +3,27 @@
 //! The server routes, discovers and stores by it; nothing else lists kinds. In reading order:
 
 mod acts;
+mod batch;
+mod cluster;
+mod config;
+mod endpoints;
 mod fill;
+mod networking;
+mod others;
 mod pod;
+mod policy;
+mod rbac;
 mod rules;
+mod service;
+mod service_validate;
 mod strategies;
+mod structure;
 mod table;
+mod table_rules;
+mod workloads;
+
+#[cfg(test)]
+mod tests;
 
 pub use pod::qos_class;
 pub use table::{

@@ -152,6 +152,12 @@ impl Errors {
         self.push(FieldErrorKind::TooLong, at, format!("may not be more than {bytes} bytes"));
     }
 
+    pub(crate) fn too_many(&mut self, at: &At<'_>, most: usize) {
+        let items = if most == 1 { "item" } else { "items" };
+        let detail = format!("{}: must have at most {most} {items}", at.len());
+        self.push(FieldErrorKind::TooMany, at, detail);
+    }
+
     pub(crate) fn not_supported(&mut self, at: &At<'_>, supported: &[&str]) {
         self.0.push(FieldError::not_supported(&at.path, at.text(), supported));
     }
@@ -161,6 +167,12 @@ impl Errors {
         for message in messages {
             self.invalid(at, message);
         }
+    }
+
+    /// As [`Self::messages`] for the key of a map's entry: the key is shown as the value.
+    pub(crate) fn key_messages(&mut self, key: &str, at: &At<'_>, messages: Vec<String>) {
+        let value = Value::from(key);
+        self.messages(&At::new(&value, at.path.clone()), messages);
     }
 
     /// The check of a text that may be absent.

@@ -3,11 +3,58 @@
 use crate::strategy::{Plain, Strategy};
 
 use super::pod::PodStrategy;
+use super::table_rules::Rules;
+use super::{batch, cluster, config, endpoints, networking, others, policy, rbac, service, workloads};
 
 /// The strategy of a kind, the same in all its versions.
 pub(super) fn of(group: &str, kind: &str) -> &'static dyn Strategy {
     match (group, kind) {
         ("", "Pod") => &PodStrategy,
-        _ => &Plain,
+        // Reviews and the like are judged by whoever answers them.
+        (_, "Binding" | "ComponentStatus") | ("authentication.k8s.io" | "authorization.k8s.io", _) => &Plain,
+        _ => table(group, kind),
+    }
+}
+
+fn table(group: &str, kind: &str) -> &'static Rules {
+    match (group, kind) {
+        ("", "Node") => &cluster::NODE,
+        ("", "Namespace") => &cluster::NAMESPACE,
+        ("", "ConfigMap") => &config::CONFIG_MAP,
+        ("", "Secret") => &config::SECRET,
+        ("", "ServiceAccount") => &config::SERVICE_ACCOUNT,
+        ("", "Service") => &service::SERVICE,
+        ("", "Endpoints") => &endpoints::ENDPOINTS,
+        ("", "PodTemplate") => &workloads::POD_TEMPLATE,
+        ("", "ReplicationController") => &workloads::REPLICATION_CONTROLLER,
+        ("", "PersistentVolume") => &others::PERSISTENT_VOLUME,
+        ("", "PersistentVolumeClaim") => &others::PERSISTENT_VOLUME_CLAIM,
+        ("" | "events.k8s.io", "Event") => &policy::EVENT,
+        ("apps", "Deployment") => &workloads::DEPLOYMENT,
+        ("apps", "ReplicaSet") => &workloads::REPLICA_SET,
+        ("apps", "DaemonSet") => &workloads::DAEMON_SET,
+        ("apps", "StatefulSet") => &workloads::STATEFUL_SET,
+        ("apps", "ControllerRevision") => &workloads::CONTROLLER_REVISION,
+        ("autoscaling", _) => &others::HORIZONTAL_POD_AUTOSCALER,
+        ("batch", "Job") => &batch::JOB,
+        ("batch", "CronJob") => &batch::CRON_JOB,
+        ("certificates.k8s.io", _) => &others::CERTIFICATE_SIGNING_REQUEST,
+        ("coordination.k8s.io", "Lease") => &policy::LEASE,
+        ("discovery.k8s.io", _) => &endpoints::ENDPOINT_SLICE,
+        ("networking.k8s.io", "Ingress") => &networking::INGRESS,
+        ("networking.k8s.io", "IngressClass") => &networking::INGRESS_CLASS,
+        ("networking.k8s.io", "NetworkPolicy") => &networking::NETWORK_POLICY,
+        ("node.k8s.io", _) => &others::RUNTIME_CLASS,
+        ("policy", _) => &policy::POD_DISRUPTION_BUDGET,
+        ("rbac.authorization.k8s.io", "Role") => &rbac::ROLE,
+        ("rbac.authorization.k8s.io", "ClusterRole") => &rbac::CLUSTER_ROLE,
+        ("rbac.authorization.k8s.io", "RoleBinding") => &rbac::ROLE_BINDING,
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => &rbac::CLUSTER_ROLE_BINDING,
+        ("scheduling.k8s.io", "PriorityClass") => &policy::PRIORITY_CLASS,
+        ("storage.k8s.io", "StorageClass") => &others::STORAGE_CLASS,
+        ("storage.k8s.io", "VolumeAttributesClass") => &others::VOLUME_ATTRIBUTES_CLASS,
+        ("storage.k8s.io", "CSINode" | "CSIDriver" | "CSIStorageCapacity") => &others::STRUCTURAL_WHOLE,
+        ("resource.k8s.io", "DeviceClass" | "ResourceClaimTemplate" | "ResourceSlice") => &others::STRUCTURAL_WHOLE,
+        _ => &others::STRUCTURAL,
     }
 }

@@ -30,6 +30,10 @@ impl Defaults {
             // The inlined Rule of RuleWithOperations has no member of its own in JSON.
             let path = row["field_path"].replace(".rule.", ".");
             let literal = facts.member_at(&kind, &path).and_then(|member| literal(member, &row["default"]));
+            // A job without parallelism may want completions too, which only the strategy can tell.
+            if kind == "batch/v1.Job" && path == "spec.parallelism" {
+                continue;
+            }
             if let (true, Some(value)) = (matches!(row["condition"].as_str(), "empty" | "0" | "null"), literal) {
                 known.insert((kind.clone(), path), value.to_string());
             }

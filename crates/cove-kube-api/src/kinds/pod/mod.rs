@@ -20,8 +20,9 @@ mod volumes;
 mod warnings;
 
 pub(super) use affinity::label_selector;
+pub(super) use containers::port;
 pub use qos::qos_class;
-pub(super) use resources::{quantity, resource_list, resource_name};
+pub(super) use resources::resource_list;
 pub(super) use scheduling::taint_effect;
 pub(super) use strategy::PodStrategy;
 pub(super) use template::{default_template, template_warnings, validate_template};

@@ -32,7 +32,7 @@ const STANDARD: [&str; 22] = [
 ];
 
 /// A resource's name: qualified, and known if it has no domain.
-pub(in crate::kinds) fn resource_name(name: &str, at: &At<'_>, errors: &mut Errors) {
+fn resource_name(name: &str, at: &At<'_>, errors: &mut Errors) {
     let value = Value::from(name);
     let named = At::new(&value, at.path.clone());
     errors.messages(&named, names::qualified_name(name));
@@ -68,7 +68,7 @@ fn overcommits(name: &str) -> bool {
 }
 
 /// A quantity that is not negative, and whole where fractions make no sense.
-pub(in crate::kinds) fn quantity(name: &str, at: &At<'_>, errors: &mut Errors) -> Option<Quantity> {
+fn quantity(name: &str, at: &At<'_>, errors: &mut Errors) -> Option<Quantity> {
     let found = Quantity::from_value(at.value).ok()?;
     if found.sign() < 0 {
         errors.invalid(at, "must be greater than or equal to 0");

@@ -1,0 +1,154 @@
+//! Kinds whose rules are the schema table's, a few immutable members and a few defaults.
+
+use serde_json::{Value, json};
+
+use super::fill::each;
+use super::rules::{At, Errors, is_zero};
+use super::table_rules::{BASE, Rules};
+
+/// Structure and enumerations from the table.
+pub(super) const STRUCTURAL: Rules = Rules { structure: true, ..BASE };
+
+/// As [`STRUCTURAL`], for kinds without status.
+pub(super) const STRUCTURAL_WHOLE: Rules = Rules { create: |_| {}, ..STRUCTURAL };
+
+pub(super) const STORAGE_CLASS: Rules = Rules {
+    change: |new, old, errors| {
+        for member in ["parameters", "provisioner", "reclaimPolicy"] {
+            if new.get(member).value != old.get(member).value {
+                errors.forbidden(&new.get(member), format!("updates to {member} are forbidden."));
+            }
+        }
+    },
+    immutable: &["volumeBindingMode"],
+    ..STRUCTURAL_WHOLE
+};
+
+pub(super) const VOLUME_ATTRIBUTES_CLASS: Rules = Rules {
+    change: |new, old, errors| {
+        for member in ["parameters", "driverName"] {
+            if new.get(member).value != old.get(member).value {
+                errors.forbidden(&new.get(member), format!("updates to {member} are forbidden."));
+            }
+        }
+    },
+    ..STRUCTURAL_WHOLE
+};
+
+pub(super) const RUNTIME_CLASS: Rules = Rules { immutable: &["handler"], ..STRUCTURAL_WHOLE };
+
+pub(super) const HORIZONTAL_POD_AUTOSCALER: Rules = Rules {
+    default: default_autoscaler,
+    validate: |at, errors| {
+        let spec = at.get("spec");
+        let (min, max) = (spec.number_of("minReplicas").unwrap_or(1), spec.number_of("maxReplicas").unwrap_or(0));
+        if min < 1 {
+            errors.invalid(&spec.get("minReplicas"), "must be greater than or equal to 1");
+        }
+        if max < 1 {
+            errors.invalid(&At::new(&max.into(), "spec.maxReplicas"), "must be greater than 0");
+        } else if max < min {
+            errors.invalid(&spec.get("maxReplicas"), "must be greater than or equal to `minReplicas`");
+        }
+    },
+    ..STRUCTURAL
+};
+
+pub(super) const PERSISTENT_VOLUME_CLAIM: Rules = Rules {
+    create: |object| {
+        if let Value::Object(map) = object {
+            map.insert("status".into(), json!({ "phase": "Pending" }));
+        }
+    },
+    validate: |at, errors| {
+        let spec = at.get("spec");
+        errors.need(&spec.get("accessModes"));
+        let requests = spec.get("resources.requests");
+        if requests.value.get("storage").is_none() {
+            errors.required(&At::new(&Value::Null, "spec.resources[storage]"), "");
+        }
+    },
+    change: claim_change,
+    ..STRUCTURAL
+};
+
+pub(super) const PERSISTENT_VOLUME: Rules = Rules {
+    create: |object| {
+        if let Value::Object(map) = object {
+            map.insert("status".into(), json!({ "phase": "Pending" }));
+        }
+    },
+    validate: |at, errors| {
+        let spec = at.get("spec");
+        errors.need(&spec.get("accessModes"));
+        errors.need(&spec.get("capacity"));
+    },
+    immutable: &["spec.volumeMode"],
+    ..STRUCTURAL
+};
+
+pub(super) const CERTIFICATE_SIGNING_REQUEST: Rules = Rules {
+    update: |new, old, subresource| {
+        if let (Value::Object(map), Some(spec)) = (new, old.get("spec"))
+            && subresource.is_empty()
+        {
+            map.insert("spec".into(), spec.clone());
+        }
+    },
+    ..STRUCTURAL
+};
+
+/// After binding only the size and the attributes class of a claim may change.
+fn claim_change(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
+    const MAY: [&str; 4] = ["resources", "volumeAttributesClassName", "volumeName", "storageClassName"];
+    let rest = |at: &At<'_>| -> Vec<(String, Value)> {
+        let spec = at.get("spec");
+        let members = spec.value.as_object().into_iter().flatten();
+        members
+            .filter(|(k, v)| !MAY.contains(&k.as_str()) && !is_zero(v))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
+    };
+    let bound = |member: &str| {
+        let before = old.get("spec").get(member);
+        !before.is_empty() && before.value != new.get("spec").get(member).value
+    };
+    if rest(new) != rest(old) || bound("volumeName") || bound("storageClassName") {
+        let why =
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+        errors.forbidden(&new.get("spec"), why);
+    }
+}
+
+fn default_autoscaler(object: &mut Value) {
+    let v2 = object.get("apiVersion").and_then(Value::as_str) == Some("autoscaling/v2");
+    each(object, "spec", &mut |spec| {
+        if v2 && spec.get("metrics").is_none_or(is_zero) {
+            let target = json!({ "type": "Utilization", "averageUtilization": 80 });
+            let metric = json!({ "type": "Resource", "resource": { "name": "cpu", "target": target } });
+            spec.insert("metrics".into(), json!([metric]));
+        }
+    });
+    let percent = json!({ "type": "Percent", "value": 100, "periodSeconds": 15 });
+    let pods = json!({ "type": "Pods", "value": 4, "periodSeconds": 15 });
+    each(object, "spec.behavior", &mut |behavior| {
+        for (member, policies) in
+            [("scaleUp", vec![pods.clone(), percent.clone()]), ("scaleDown", vec![percent.clone()])]
+        {
+            let rules = behavior.entry(member).or_insert_with(|| json!({}));
+            if rules.is_null() {
+                *rules = json!({});
+            }
+            let Value::Object(rules) = rules else { continue };
+            if member == "scaleUp" && rules.get("stabilizationWindowSeconds").is_none_or(Value::is_null) {
+                rules.insert("stabilizationWindowSeconds".into(), 0.into());
+            }
+            if rules.get("selectPolicy").is_none_or(is_zero) {
+                rules.insert("selectPolicy".into(), "Max".into());
+            }
+            if rules.get("policies").is_none_or(is_zero) {
+                rules.insert("policies".into(), policies.into());
+            }
+        }
+    });
+}
