@@ -3,7 +3,7 @@
 use serde::de::DeserializeSeed as _;
 use serde_json::Value;
 
-use super::finish::sort_map;
+use super::finish::{sort_map, zero};
 use super::head::{self, Head, go_syntax_error};
 use super::limits::MAX_BODY_BYTES;
 use super::report::{Report, Step};
@@ -147,15 +147,33 @@ fn decode_protobuf(bytes: &[u8], default_gvk: Option<(&str, &str)>) -> Result<De
     conclude(target, value, Strictness::Ignore, Report::default())
 }
 
-/// Reads one YAML document. Aliases are bounded by the parser's budget, so a small text stays a small value.
+/// Reads the first YAML document. Aliases are bounded by the parser's budget, so a small text stays a small value.
 fn read_yaml(bytes: &[u8], report: &mut Report) -> Result<Value, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "yaml: invalid leading UTF-8 octet".to_string())?;
     let options = serde_saphyr::options! {
+        legacy_octal_numbers: true,
         duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::PassThrough,
         with_snippet: false,
     };
     let read = |d: serde_saphyr::Deserializer<'_, '_>| Tree { report }.deserialize(d);
-    serde_saphyr::with_deserializer_from_str_with_options(text, options, read).map_err(|e| format!("yaml: {e}"))
+    serde_saphyr::with_deserializer_from_str_with_options(first_document(text), options, read)
+        .map_err(|e| format!("yaml: {e}"))
+}
+
+/// The text up to the second document. A line that starts with `---` is a marker wherever it stands.
+fn first_document(text: &str) -> &str {
+    let (mut at, mut has_content) = (0, false);
+    for line in text.split_inclusive('\n') {
+        let is_marker =
+            line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        if is_marker && has_content {
+            return &text[..at];
+        }
+        let bare = line.trim_start();
+        has_content |= is_marker || !(bare.is_empty() || bare.starts_with(['#', '%']));
+        at += line.len();
+    }
+    text
 }
 
 /// What the body is, given what the endpoint expects.
@@ -242,6 +260,9 @@ fn unrecognized(expected: Option<(&str, &str)>, error: &str, bytes: &[u8]) -> St
 
 fn conclude(target: Target<'_>, value: Value, strictness: Strictness, mut report: Report) -> Result<Decoded, Status> {
     let mut value = value;
+    if let (true, Some(ty)) = (value.is_null(), target.ty) {
+        value = zero(Shape::Struct(ty));
+    }
     if target.ty.is_none() {
         finish_custom(&mut value, &mut report);
     }
@@ -265,10 +286,12 @@ fn conclude(target: Target<'_>, value: Value, strictness: Strictness, mut report
 
 /// Objects of custom kinds are kept as they came, but for metadata, and written with sorted keys as Go writes maps.
 fn finish_custom(value: &mut Value, report: &mut Report) {
+    let member =
+        schema().type_of("meta.k8s.io", "v1", "PartialObjectMetadata").and_then(|ty| schema().field(ty, "metadata"));
     let metadata = value.get_mut("metadata").filter(|m| !m.is_null());
-    if let (Some(metadata), Some(ty)) = (metadata, schema().type_of("meta.k8s.io", "v1", "ObjectMeta")) {
-        report.path.push(Step::Member("", "metadata"));
-        if let Ok(canonical) = (Seed { report, shape: Shape::Struct(ty) }).deserialize(metadata.take()) {
+    if let (Some(metadata), Some(member)) = (metadata, member) {
+        report.path.push(Step::Member("", member));
+        if let Ok(canonical) = (Seed { report, shape: Shape::Field(member) }).deserialize(metadata.take()) {
             *metadata = canonical;
         }
         report.path.pop();

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use super::limits::{MAX_NODES, MAX_STRICT_ERRORS};
+use crate::schema::Field;
 
 /// One step on the way to a value.
 #[derive(Debug)]
 pub enum Step {
     /// A struct's member; with the struct's name.
-    Member(&'static str, &'static str),
+    Member(&'static str, &'static Field),
     /// A map's key, or a member of an untyped object.
     Key(String),
     /// An index.
@@ -22,10 +23,11 @@ pub struct Report {
     pub path: Vec<Step>,
     /// `unknown field "x"`, `duplicate field "x"`.
     pub strict: Vec<String>,
-    /// The first value of the wrong type. Like upstream, decoding goes on and the first error counts.
+    /// What is wrong. Like upstream, decoding goes on after a value of the wrong type, and the first one counts.
     pub error: Option<String>,
     /// Above zero inside types that read themselves without strictness (parts of custom resource schemas).
     pub lenient: usize,
+    is_over: bool,
     nodes: usize,
 }
 
@@ -64,9 +66,9 @@ impl Report {
         for step in &self.path {
             match step {
                 Step::Index(i) => _ = write!(text, "[{i}]"),
-                Step::Member(_, name) if text.is_empty() => text.push_str(name),
+                Step::Member(_, field) if text.is_empty() => text.push_str(field.json),
                 Step::Key(name) if text.is_empty() => text.push_str(name),
-                Step::Member(_, name) => _ = write!(text, ".{name}"),
+                Step::Member(_, field) => _ = write!(text, ".{}", field.json),
                 Step::Key(name) => _ = write!(text, ".{name}"),
             }
         }
@@ -75,27 +77,43 @@ impl Report {
 
     /// A value of the wrong JSON type.
     pub fn mismatch(&mut self, got: &str, go_type: &str) {
-        if self.error.is_some() {
-            return;
+        if self.error.is_none() {
+            self.error = Some(self.mismatch_text(got, go_type));
         }
+    }
+
+    /// A value of the wrong JSON type for a type that reads itself.
+    pub fn fatal_mismatch(&mut self, got: &str, go_type: &str) {
+        self.fatal(self.mismatch_text(got, go_type));
+    }
+
+    /// An error that does not end decoding.
+    pub fn fail(&mut self, error: String) {
+        self.error.get_or_insert(error);
+    }
+
+    /// An error of a type that reads itself (quantity, time). Upstream's decoder stops at it and forgets earlier ones.
+    pub fn fatal(&mut self, error: String) {
+        if !self.is_over {
+            self.error = Some(error);
+            self.is_over = true;
+        }
+    }
+
+    fn mismatch_text(&self, got: &str, go_type: &str) -> String {
         let mut owner = "";
         let mut names: Vec<&str> = Vec::new();
         for step in &self.path {
-            if let Step::Member(of, name) = step {
+            if let Step::Member(of, field) = step {
                 owner = of;
-                names.push(name);
+                names.extend(Some(field.embedded).filter(|name| !name.is_empty()));
+                names.push(field.json);
             }
         }
-        self.error = Some(if names.is_empty() {
-            format!("json: cannot unmarshal {got} into Go value of type {go_type}")
-        } else {
-            format!("json: cannot unmarshal {got} into Go struct field {owner}.{} of type {go_type}", names.join("."))
-        });
-    }
-
-    /// An error of a type that reads itself (quantity, time).
-    pub fn fail(&mut self, error: String) {
-        self.error.get_or_insert(error);
+        if names.is_empty() {
+            return format!("json: cannot unmarshal {got} into Go value of type {go_type}");
+        }
+        format!("json: cannot unmarshal {got} into Go struct field {owner}.{} of type {go_type}", names.join("."))
     }
 }
 

@@ -15,7 +15,7 @@ pub enum Shape {
     Plain(FieldKind),
     /// A list of structs that is no field (custom types).
     Structs(TypeRef),
-    /// A list of strings that is no field (custom types, wrapped lists).
+    /// A list of strings that is no field (custom types).
     Strings,
 }
 
@@ -46,7 +46,7 @@ impl Shape {
         match self {
             Self::Field(field) => Self::Elem(field),
             Self::Structs(ty) => Self::Struct(ty),
-            // Values of a map of lists are lists of strings.
+            // Named lists of strings, as values of a map or on their own.
             _ => Self::Plain(FieldKind::String),
         }
     }

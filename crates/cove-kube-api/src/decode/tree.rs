@@ -3,10 +3,11 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::limits::MAX_DEPTH;
 use super::report::{Report, Step};
+use super::visit::canonical_float;
 
 /// Decodes any value.
 pub struct Tree<'r> {
@@ -62,7 +63,7 @@ impl<'de> Visitor<'de> for Tree<'_> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+        Ok(canonical_float(value))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

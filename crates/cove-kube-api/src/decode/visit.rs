@@ -15,7 +15,7 @@ use super::finish::{finish, sort_map, zero};
 use super::report::{Report, Step};
 use super::shape::Shape;
 use super::{duration, time};
-use crate::quantity::Quantity;
+use crate::quantity::{Quantity, QuantityError};
 use crate::schema::{Custom, FieldKind, TypeRef, schema};
 
 /// Decodes one value of a known form. Gives null for what is not set or wrong.
@@ -78,9 +78,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Value, A::Error> {
         match self.shape.kind() {
             FieldKind::List => self.list(seq),
-            FieldKind::Any | FieldKind::Json | FieldKind::RawExtension | FieldKind::FieldsV1 => {
-                Value::deserialize(SeqAccessDeserializer::new(seq))
-            }
+            kind if is_raw(kind) => Value::deserialize(SeqAccessDeserializer::new(seq)),
             FieldKind::Struct => match self.custom() {
                 Some((Custom::SchemaOrArray, ty)) => {
                     let shape = Shape::Structs(schema_inside(ty));
@@ -104,9 +102,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 _ => self.wrong_map(map),
             },
             FieldKind::Map => self.map(map),
-            FieldKind::Any | FieldKind::Json | FieldKind::RawExtension | FieldKind::FieldsV1 => {
-                Value::deserialize(MapAccessDeserializer::new(map))
-            }
+            kind if is_raw(kind) => Value::deserialize(MapAccessDeserializer::new(map)),
             _ => self.wrong_map(map),
         }
     }
@@ -120,8 +116,16 @@ impl Seed<'_> {
     }
 
     fn wrong(self, got: &str) -> Value {
-        let go_type = self.shape.go_type();
-        self.report.mismatch(got, &go_type);
+        match self.shape.kind() {
+            // These read themselves: as text, as a number, as anything that looks like a quantity.
+            FieldKind::Time | FieldKind::MicroTime | FieldKind::Duration => self.report.fatal_mismatch(got, "string"),
+            FieldKind::IntOrString => self.report.fatal_mismatch(got, "int32"),
+            FieldKind::Quantity => self.report.fatal(QuantityError::Format.to_string()),
+            _ => {
+                let go_type = self.shape.go_type();
+                self.report.mismatch(got, &go_type);
+            }
+        }
         Value::Null
     }
 
@@ -137,7 +141,8 @@ impl Seed<'_> {
 
     fn bool(self, value: bool) -> Value {
         match self.shape.kind() {
-            FieldKind::Bool | FieldKind::Any | FieldKind::Json | FieldKind::RawExtension => value.into(),
+            FieldKind::Bool => value.into(),
+            kind if is_raw(kind) => value.into(),
             FieldKind::Struct if matches!(self.custom(), Some((Custom::SchemaOrBool, _))) => value.into(),
             _ => self.wrong("bool"),
         }
@@ -149,13 +154,10 @@ impl Seed<'_> {
             FieldKind::Int64 if value.as_i64().is_some() => value.into(),
             FieldKind::Int32 | FieldKind::Int64 => self.wrong(&format!("number {value}")),
             FieldKind::Float64 => canonical_float(value.as_f64().unwrap_or_default()),
-            FieldKind::Any | FieldKind::Json | FieldKind::RawExtension => value.into(),
+            kind if is_raw(kind) => value.into(),
             FieldKind::Quantity => self.quantity(&value.to_string()),
             FieldKind::IntOrString if value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => value.into(),
-            FieldKind::IntOrString => {
-                self.report.fail(format!("json: cannot unmarshal number {value} into Go value of type int32"));
-                Value::Null
-            }
+            FieldKind::IntOrString => self.wrong(&format!("number {value}")),
             _ => self.wrong("number"),
         }
     }
@@ -164,7 +166,7 @@ impl Seed<'_> {
         match Quantity::parse(text.trim()) {
             Ok(quantity) => quantity.canonical().into(),
             Err(error) => {
-                self.report.fail(error.to_string());
+                self.report.fatal(error.to_string());
                 Value::Null
             }
         }
@@ -172,20 +174,27 @@ impl Seed<'_> {
 
     fn text(self, value: String) -> Value {
         let checked = match self.shape.kind() {
-            FieldKind::String | FieldKind::Any | FieldKind::Json | FieldKind::RawExtension | FieldKind::IntOrString => {
-                return value.into();
-            }
+            FieldKind::String | FieldKind::IntOrString => return value.into(),
+            kind if is_raw(kind) => return value.into(),
             FieldKind::Quantity => return self.quantity(&value),
             FieldKind::Time => time::canonical_time(&value),
             FieldKind::MicroTime => time::canonical_micro_time(&value),
             FieldKind::Duration => duration::parse(&value).map(|nanos| Some(duration::format(nanos))),
-            FieldKind::Bytes => canonical_bytes(&value).map(Some),
+            FieldKind::Bytes => {
+                return canonical_bytes(&value).map_or_else(
+                    |error| {
+                        self.report.fail(error);
+                        Value::Null
+                    },
+                    Value::from,
+                );
+            }
             _ => return self.wrong("string"),
         };
         match checked {
             Ok(canonical) => canonical.map_or(Value::Null, Value::from),
             Err(error) => {
-                self.report.fail(error);
+                self.report.fatal(error);
                 Value::Null
             }
         }
@@ -210,7 +219,7 @@ impl Seed<'_> {
     }
 
     fn map<'de, A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let shape = if self.shape.elem().kind() == FieldKind::List { Shape::Strings } else { self.shape.elem() };
+        let shape = self.shape.elem();
         let mut map = Map::new();
         while let Some(key) = access.next_key::<String>()? {
             if map.contains_key(&key) {
@@ -243,10 +252,13 @@ impl Seed<'_> {
                     if slots[at].is_some() {
                         self.report.duplicate(field.json);
                     }
-                    self.report.path.push(Step::Member(info.name, field.json));
+                    self.report.path.push(Step::Member(info.name, field));
                     let value = access.next_value_seed(Seed { report: self.report, shape: Shape::Field(field) })?;
                     self.report.path.pop();
-                    slots[at] = Some(value);
+                    // Null changes nothing in Go, so it does not undo an earlier value of the same member.
+                    if !value.is_null() || slots[at].is_none() {
+                        slots[at] = Some(value);
+                    }
                 }
                 Err(name) => {
                     self.report.unknown(&name);
@@ -268,6 +280,11 @@ fn lenient<T>(report: &mut Report, run: impl FnOnce(&mut Report) -> T) -> T {
     let result = run(report);
     report.lenient -= 1;
     result
+}
+
+/// Kinds that take any value as it is.
+fn is_raw(kind: FieldKind) -> bool {
+    matches!(kind, FieldKind::Any | FieldKind::Json | FieldKind::RawExtension | FieldKind::FieldsV1)
 }
 
 /// A double as Go writes it: without decimals if it has none.

@@ -124,6 +124,7 @@ fn read_field(cells: &mut dyn Iterator<Item = &'static str>, enums: &[&'static [
         default_in_code: flags.contains('c'),
         default: serde_json::from_str(default).ok(),
         format,
+        embedded: "",
         go_name,
         go_elem_name,
     }
@@ -173,7 +174,7 @@ fn expand(one: &Raw, all: &[Raw]) -> Type {
             }
             Part::Default(path, value) => ty.path_defaults.push((path, value.clone())),
             Part::Inlined(inner, number) => {
-                ty.fields.extend(expand(&all[inner.0 as usize], all).fields);
+                ty.fields.extend(embed(expand(&all[inner.0 as usize], all)));
                 if *number > 0 {
                     let source = ProtoSource::Inlined(*inner, start..ty.fields.len());
                     ty.proto.push(ProtoField { number: *number, source });
@@ -186,6 +187,17 @@ fn expand(one: &Raw, all: &[Raw]) -> Type {
     by_name.sort_by_key(|i| ty.fields[usize::from(*i)].json);
     ty.by_name = by_name;
     ty
+}
+
+/// The fields of an inlined struct, with its name on the way to them. Go names an embedded field like its type.
+fn embed(inner: Type) -> impl Iterator<Item = Field> {
+    inner.fields.into_iter().map(move |mut field| {
+        field.embedded = match field.embedded {
+            "" => inner.name,
+            deeper => format!("{}.{deeper}", inner.name).leak(),
+        };
+        field
+    })
 }
 
 #[cfg(test)]

@@ -142,6 +142,8 @@ pub struct Field {
     pub default_in_code: bool,
     /// The OpenAPI format, empty for none.
     pub format: &'static str,
+    /// The Go names of the inlined structs on the way to it, joined by dots, empty for none. Only error texts show them.
+    pub embedded: &'static str,
     /// How Go prints the named type (`v1.PullPolicy`) if it is not a struct; empty for none.
     pub go_name: &'static str,
     /// How Go prints the named type of the struct or the elements; empty for none.

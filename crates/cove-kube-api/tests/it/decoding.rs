@@ -127,6 +127,44 @@ fn yaml_is_read_like_json() {
 }
 
 #[test]
+fn yaml_is_converted_as_upstream_converts_it() {
+    let read = |text: &str| decode(Encoding::Yaml, text.as_bytes(), POD, Strictness::Strict).map(|d| d.value);
+    let pod = read("spec:\n  volumes:\n  - name: a\n    secret: {defaultMode: 0644}\n  activeDeadlineSeconds: 1e3\n")
+        .unwrap();
+    assert_eq!(pod["spec"]["volumes"][0]["secret"]["defaultMode"], 420);
+    assert_eq!(pod["spec"]["activeDeadlineSeconds"], 1000);
+    assert_eq!(read("---\nmetadata: {name: a}\n---\nkind: Service\n").unwrap()["metadata"]["name"], "a");
+    assert_eq!(read("\n").unwrap(), read("{}").unwrap());
+    assert!(read("metadata: {name: yes}").unwrap_err().message.contains("cannot unmarshal bool"));
+}
+
+#[test]
+fn errors_of_types_that_read_themselves_come_first() {
+    let head = "Pod in version \"v1\" cannot be handled as a Pod: ";
+    for (text, error) in [
+        (
+            r#"{"metadata":{"name":1,"creationTimestamp":"10"}}"#,
+            r#"parsing time "10" as "2006-01-02T15:04:05Z07:00": cannot parse "10" as "2006""#,
+        ),
+        (
+            r#"{"metadata":{"creationTimestamp":7}}"#,
+            "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.creationTimestamp of type string",
+        ),
+        (
+            r#"{"spec":{"volumes":[{"secret":{"defaultMode":"x"}}]}}"#,
+            "json: cannot unmarshal string into Go struct field SecretVolumeSource.spec.volumes.VolumeSource.secret.defaultMode \
+             of type int32",
+        ),
+        (
+            r#"{"metadata":{"creationTimestamp":"2024-02-30T00:00:00Z"}}"#,
+            r#"parsing time "2024-02-30T00:00:00Z": day out of range"#,
+        ),
+    ] {
+        refused(text, &format!("{head}{error}"));
+    }
+}
+
+#[test]
 fn bombs_are_refused() {
     let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
     for i in 1..12 {
