@@ -154,7 +154,7 @@ fn parameters_item(w: &mut Writer, value: &Value) {
 fn parameter(w: &mut Writer, value: &Value) {
     match value.get("in").and_then(Value::as_str) {
         Some("body") => message(w, 1, value, body_parameter),
-        Some("path") => message(w, 2, value, |w, v| message(w, 4, v, |w, v| simple_parameter(w, v, 5, 18))),
+        Some("path") => message(w, 2, value, |w, v| message(w, 4, v, |w, v| simple_parameter(w, v, 5, 19))),
         _ => message(w, 2, value, |w, v| message(w, 3, v, |w, v| simple_parameter(w, v, 6, 20))),
     }
 }

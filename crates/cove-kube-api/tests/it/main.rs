@@ -3,5 +3,6 @@
 
 mod decoding;
 mod empty_objects;
+mod frames;
 mod openapi;
 mod random;
