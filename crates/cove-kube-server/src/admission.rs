@@ -3,6 +3,9 @@
 //! The generic verbs call [`mutate`] and [`validate`]; a plug-in is a file and a line in [`PLUGINS`].
 
 pub mod namespace_lifecycle;
+pub mod node_restriction;
+pub mod pods;
+pub mod service_account;
 
 use async_trait::async_trait;
 use cove_kube_api::door::UserInfo;
@@ -10,6 +13,7 @@ use cove_kube_api::status::Status;
 use serde_json::Value;
 
 use crate::api::kinds::Kind;
+use crate::authorization::escalation;
 use crate::chain::call::Call;
 use crate::kind_rules;
 use crate::server::ApiServer;
@@ -90,7 +94,14 @@ pub trait Plugin: Send + Sync {
 }
 
 /// The plug-ins that are on, in upstream's order (`admission.csv`).
-static PLUGINS: &[&dyn Plugin] = &[&namespace_lifecycle::NamespaceLifecycle];
+static PLUGINS: &[&dyn Plugin] = &[
+    &namespace_lifecycle::NamespaceLifecycle,
+    &service_account::ServiceAccount,
+    &node_restriction::NodeRestriction,
+    &pods::TaintNodesByCondition,
+    &pods::Priority,
+    &pods::DefaultTolerationSeconds,
+];
 
 /// Lets every plug-in change the object.
 pub async fn mutate(server: &ApiServer, review: &mut Review<'_>, object: &mut Value) -> Result<(), Status> {
@@ -105,5 +116,8 @@ pub async fn validate(server: &ApiServer, review: &mut Review<'_>, object: &Valu
     for plugin in PLUGINS {
         plugin.validate(server, review, object).await?;
     }
-    Ok(())
+    if review.operation == Operation::Delete || !review.subresource.is_empty() {
+        return Ok(());
+    }
+    escalation::check(server, review, object).await
 }

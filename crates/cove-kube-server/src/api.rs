@@ -1,5 +1,5 @@
 //! What this room uses of `cove-kube-api`, under one short path.
 
-pub use cove_kube_api::{decode, kinds, protobuf, schema, selector, validate_meta};
+pub use cove_kube_api::{decode, kinds, openapi, patch, protobuf, schema, selector, validate_meta};
 
-pub use crate::shim::{patch, printer};
+pub use crate::shim::printer;

@@ -2,6 +2,8 @@
 //!
 //! Order: `system:masters`, the region's own (EKS access policies), the node authorizer, RBAC.
 
+pub mod escalation;
+pub mod node;
 pub mod rbac;
 
 use std::sync::Arc;
@@ -89,6 +91,10 @@ pub async fn decide(server: &ApiServer, attributes: &Attributes) -> Result<Decis
             Decision::NoOpinion(reason) => reasons.push(reason),
             decided => return Ok(decided),
         }
+    }
+    match node::authorize(server, attributes).await? {
+        Decision::NoOpinion(reason) => reasons.push(reason),
+        decided => return Ok(decided),
     }
     match server.authorization.rbac.authorize(server, attributes).await? {
         Decision::NoOpinion(reason) => reasons.push(reason),

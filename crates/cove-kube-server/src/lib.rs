@@ -10,6 +10,7 @@ pub mod bootstrap;
 pub mod chain;
 pub mod front;
 pub mod pki;
+pub mod subresources;
 
 mod api;
 mod convert;

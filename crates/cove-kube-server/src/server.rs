@@ -19,6 +19,7 @@ use crate::chain::call::Call;
 use crate::chain::{create, delete, read, update, watch as watching};
 use crate::config::Config;
 use crate::storage::Storage;
+use crate::subresources;
 
 /// The API server of one cluster.
 pub struct ApiServer {
@@ -93,6 +94,9 @@ impl ApiServer {
 
     async fn dispatch(&self, call: &mut Call, request: &Request) -> Result<Response, Status> {
         let body = &request.body;
+        if let Some(answer) = subresources::dispatch(self, call, body).await {
+            return answer;
+        }
         match call.verb {
             Verb::Get => read::get(self, call).await,
             Verb::List => read::list(self, call).await,

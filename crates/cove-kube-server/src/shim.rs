@@ -1,21 +1,5 @@
 //! TEMPORARY: stands in for cove_kube_api modules until they land.
 #![allow(missing_docs, clippy::unwrap_used)]
-pub mod patch {
-    use cove_kube_api::{
-        door::PatchKind,
-        patch::{apply_json, apply_merge},
-        status::Status,
-    };
-    use serde_json::Value;
-    pub fn apply(
-        k: PatchKind,
-        _ty: cove_kube_api::schema::TypeRef,
-        current: &Value,
-        patch: &Value,
-    ) -> Result<Value, Status> {
-        if k == PatchKind::Json { apply_json(current, patch) } else { Ok(apply_merge(current, patch)) }
-    }
-}
 pub mod printer {
     use cove_base::time::Timestamp;
     use cove_kube_api::kinds::Kind;

@@ -1,11 +1,12 @@
 //! One call on its way through the chain: what the request names, resolved against the table of kinds.
 
-use cove_kube_api::door::{Options, Request, UserInfo, Verb};
+use cove_kube_api::door::{Body, Options, Request, Target, UserInfo, Verb};
 use cove_kube_api::status::Status;
 use cove_kube_api::strategy::Context;
 
 use crate::api::kinds::{self, Kind, Subresource};
 use crate::api::schema::{TypeRef, schema};
+use crate::server::ApiServer;
 
 /// A request whose resource exists and takes the verb.
 pub struct Call {
@@ -83,6 +84,30 @@ impl Call {
     /// The subresource's name, empty for the object itself.
     pub fn sub(&self) -> &'static str {
         self.subresource.map_or("", |sub| sub.name)
+    }
+
+    /// A call that follows from another: by the same user, in the same namespace, as dry as that one.
+    pub fn internal(
+        server: &ApiServer,
+        from: &Call,
+        group: &str,
+        version: &str,
+        plural: &str,
+        subresource: &str,
+        name: &str,
+    ) -> Result<Self, Status> {
+        let target = Target {
+            group: group.into(),
+            version: version.into(),
+            resource: plural.into(),
+            subresource: subresource.into(),
+            namespace: from.namespace.clone(),
+            name: name.into(),
+        };
+        let verb = if subresource == "binding" { Verb::Create } else { Verb::Update };
+        let options = Options { dry_run: from.options.dry_run, ..Options::default() };
+        let request = Request { user: from.user.clone(), verb, target, options, body: Body::None };
+        Self::resolve(&request, server.config.minor)
     }
 
     /// The schema of the version that was asked for: patches are applied in it.

@@ -62,7 +62,8 @@ impl DeleteOptions {
         Self::of(&decoded.value, call.options.dry_run)
     }
 
-    fn of(value: &Value, dry_run: bool) -> Result<Self, Status> {
+    /// From the value of a `DeleteOptions` (null: none).
+    pub fn of(value: &Value, dry_run: bool) -> Result<Self, Status> {
         let wanted = text(value, &["propagationPolicy"]);
         let orphans = value.get("orphanDependents").and_then(Value::as_bool);
         let mut errors = Vec::new();

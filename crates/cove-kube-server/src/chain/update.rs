@@ -26,7 +26,7 @@ use crate::effects;
 use crate::limits;
 use crate::server::ApiServer;
 use crate::storage::{Stored, encode};
-use crate::value::{meta, meta_mut, meta_text, set_or_remove};
+use crate::value::{at, child_mut, meta, meta_mut, meta_text, set_or_remove};
 
 /// Members of `metadata` that only the server writes.
 const SYSTEM_METADATA: &[&str] =
@@ -233,7 +233,15 @@ fn isolate(call: &Call, new: &mut Value, old: &Value) {
                 set_or_remove(map, "status", status);
             }
         }
-        "status" => {
+        "finalize" => {
+            // Only `spec.finalizers` of a namespace.
+            let finalizers = at(new, &["spec", "finalizers"]).clone();
+            let revision = meta(new).get("resourceVersion").cloned();
+            *new = old.clone();
+            set_or_remove(child_mut(new, "spec"), "finalizers", finalizers);
+            set_or_remove(meta_mut(new), "resourceVersion", revision.unwrap_or_default());
+        }
+        "status" | "approval" => {
             let status = new.get("status").cloned().unwrap_or_default();
             let (labels, annotations) = (meta(new).get("labels").cloned(), meta(new).get("annotations").cloned());
             let revision = meta(new).get("resourceVersion").cloned();
@@ -251,7 +259,8 @@ fn isolate(call: &Call, new: &mut Value, old: &Value) {
 }
 
 fn bump_generation(call: &Call, new: &mut Value, old: &Value) {
-    if call.sub() == "status" || !matches!(call.storage.generation, Generation::Counted | Generation::Raised) {
+    let counts = matches!(call.sub(), "" | "scale" | "ephemeralcontainers" | "resize");
+    if !counts || !matches!(call.storage.generation, Generation::Counted | Generation::Raised) {
         return;
     }
     let generation = meta(old).get("generation").and_then(Value::as_i64).unwrap_or(0);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use cove_kube_api::status::Status;
 use serde_json::{Value, json};
 
-use crate::api::kinds;
+use crate::api::{kinds, openapi};
 use crate::front::query::Query;
 use crate::kind_rules::api_version;
 use crate::server::ApiServer;
@@ -34,7 +34,7 @@ pub fn answer(server: &ApiServer, path: &str, query: &Query, accept: &str) -> Re
         "/healthz" | "/livez" | "/readyz" => PathAnswer::Text(health(&trimmed[1..], query)),
         "/openid/v1/jwks" | "/.well-known/openid-configuration" => return oidc(server, trimmed).map(Some),
         "/metrics" | "/logs" | "/debug/pprof" => return Err(refused(trimmed)),
-        _ if trimmed.starts_with("/openapi/") => return openapi(server, trimmed, accept),
+        _ if trimmed.starts_with("/openapi/") => return Ok(openapi_document(server, trimmed, accept)),
         _ => match health_check(trimmed) {
             Some(text) => PathAnswer::Text(text),
             None => return Ok(None),
@@ -101,6 +101,20 @@ fn oidc(server: &ApiServer, path: &str) -> Result<PathAnswer, Status> {
     })))
 }
 
-fn openapi(_server: &ApiServer, _path: &str, _accept: &str) -> Result<Option<PathAnswer>, Status> {
-    Ok(None)
+/// Media types of OpenAPI v2 in protobuf: what clients ask for, and what the answer is called (H27).
+const GNOSTIC: &[&str] = &[
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+];
+
+fn openapi_document(server: &ApiServer, path: &str, accept: &str) -> Option<PathAnswer> {
+    let minor = server.config.minor;
+    match path.strip_prefix("/openapi/")? {
+        "v2" if GNOSTIC.iter().any(|media| accept.contains(media)) => {
+            Some(PathAnswer::Bytes(GNOSTIC[1], openapi::v2_protobuf(minor)))
+        }
+        "v2" => Some(PathAnswer::Bytes("application/json", openapi::v2_json(minor))),
+        "v3" => Some(PathAnswer::Json(openapi::v3_index(minor))),
+        path => Some(PathAnswer::Bytes("application/json", openapi::v3(minor, path.strip_prefix("v3/")?)?)),
+    }
 }

@@ -1,4 +1,6 @@
 //! Tests of the API server through its door, over the memory store.
 
+mod access;
 mod door;
 mod help;
+mod subresources;
