@@ -140,7 +140,7 @@ impl Request {
         if let Some(after) = &self.after {
             items.retain(|(key, _)| key > after);
         }
-        let limit = self.max_results.unwrap_or(if self.ids.is_empty() { *PAGE.end() } else { usize::MAX });
+        let limit = self.max_results.unwrap_or(usize::MAX);
         let next = (items.len() > limit).then(|| items[limit - 1].0.clone());
         items.truncate(limit);
         let mut reply = json!({ member: items.into_iter().map(|(_, view)| view).collect::<Vec<_>>() });
@@ -151,7 +151,11 @@ impl Request {
     }
 }
 
-fn take_as<T: serde::de::DeserializeOwned>(input: &mut Map<String, Value>, member: &str) -> Result<Option<T>, Fault> {
+/// Takes a member out of an input.
+pub fn take_as<T: serde::de::DeserializeOwned>(
+    input: &mut Map<String, Value>,
+    member: &str,
+) -> Result<Option<T>, Fault> {
     let value = input.remove(member).map(serde_json::from_value).transpose();
     value.map_err(|error| Fault::internal(format!("{member} of a checked call: {error}")))
 }

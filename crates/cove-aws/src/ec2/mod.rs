@@ -15,6 +15,7 @@ pub mod addresses;
 pub mod groups;
 pub mod instances;
 pub mod state;
+pub mod templates;
 
 #[cfg(test)]
 mod tests;

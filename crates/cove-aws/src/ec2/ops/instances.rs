@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::run_instances::members;
-use crate::ec2::describe::{Described, Request, find_all, refuse_rest, select};
+use crate::ec2::describe::{Described, Filter, Request, find_all, refuse_rest, select, take_as};
 use crate::ec2::instances::{Instance, InstanceState};
 use crate::operation::Cx;
 
@@ -88,4 +88,60 @@ fn shut_down(instance: &mut Instance, now: Timestamp) {
     instance.transition_reason = format!("User initiated ({})", now.format("%Y-%m-%d %H:%M:%S GMT"));
     instance.state_reason =
         Some(("Client.UserInitiatedShutdown".into(), "Client.UserInitiatedShutdown: User initiated shutdown".into()));
+}
+
+/// The filters of DescribeInstanceStatus.
+const STATUS_FILTERS: &[Filter] = &[
+    ("attached-ebs-status.status", "AttachedEbsStatus.Status"),
+    ("availability-zone", "AvailabilityZone"),
+    ("availability-zone-id", "AvailabilityZoneId"),
+    ("instance-state-code", "InstanceState.Code"),
+    ("instance-state-name", "InstanceState.Name"),
+    ("instance-status.reachability", "InstanceStatus.Details.Status"),
+    ("instance-status.status", "InstanceStatus.Status"),
+    ("system-status.reachability", "SystemStatus.Details.Status"),
+    ("system-status.status", "SystemStatus.Status"),
+];
+
+/// `DescribeInstanceStatus`: of running instances, or of all.
+pub async fn describe_status(cx: Cx, input: Value) -> Result<Value, Fault> {
+    let mut input = members(input)?;
+    let all = take_as::<bool>(&mut input, "IncludeAllInstances")?.unwrap_or(false);
+    let request = Request::take(&mut input, Instance::IDS)?;
+    refuse_rest(&input)?;
+    request.check_filters(STATUS_FILTERS, true)?;
+    let mut instances = match request.ids.is_empty() {
+        true => cx.records::<Instance>().await?.list().await?,
+        false => find_all::<Instance>(&cx, &request.ids).await?,
+    };
+    instances.retain(|instance| all || instance.state == InstanceState::Running);
+    let mut items: Vec<(String, Value)> =
+        instances.iter().map(|instance| (instance.instance_id.clone(), status_view(instance))).collect();
+    items.retain(|(_, view)| request.matches(view, STATUS_FILTERS));
+    Ok(request.reply("InstanceStatuses", items))
+}
+
+fn status_view(instance: &Instance) -> Value {
+    let health = match instance.state {
+        InstanceState::Running => json!({
+            "Details": [{ "Name": "reachability", "Status": "passed" }],
+            "Status": "ok",
+        }),
+        InstanceState::Pending => json!({
+            "Details": [{ "Name": "reachability", "Status": "initializing" }],
+            "Status": "initializing",
+        }),
+        InstanceState::ShuttingDown | InstanceState::Terminated => json!({ "Status": "not-applicable" }),
+    };
+    json!({
+        "AvailabilityZone": instance.zone,
+        "AvailabilityZoneId": instance.zone_id,
+        "Operator": { "Managed": false },
+        "Events": [],
+        "InstanceId": instance.instance_id,
+        "InstanceState": instance.state.view(),
+        "InstanceStatus": health,
+        "SystemStatus": health,
+        "AttachedEbsStatus": health,
+    })
 }
