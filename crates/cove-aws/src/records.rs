@@ -6,11 +6,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use cove_aws_wire::fault::Fault;
-use cove_store::{Range, Space, StoreError, Txn, TxnResult};
+use cove_store::{Range, Space, Store, StoreError, Txn, TxnResult};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::operation::Cx;
+
+/// The space of what has no region.
+pub const GLOBAL: &str = "aws/global";
 
 /// A kind of record.
 pub trait Resource: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
@@ -43,12 +46,11 @@ impl Cx {
 
     /// The records of a kind that has no region (IAM).
     pub async fn global_records<T: Resource>(&self) -> Result<Records<T>, Fault> {
-        self.records_in("aws/global").await
+        self.records_in(GLOBAL).await
     }
 
     async fn records_in<T: Resource>(&self, space: &str) -> Result<Records<T>, Fault> {
-        let space = self.store.space(space).await.map_err(store_fault)?;
-        Ok(Records { space, kind: PhantomData })
+        Records::open(&*self.store, space).await
     }
 }
 
@@ -58,6 +60,12 @@ pub fn store_fault(error: StoreError) -> Fault {
 }
 
 impl<T: Resource> Records<T> {
+    /// The records of a kind in a space, for readers outside of a call.
+    pub async fn open(store: &dyn Store, space: &str) -> Result<Self, Fault> {
+        let space = store.space(space).await.map_err(store_fault)?;
+        Ok(Self { space, kind: PhantomData })
+    }
+
     /// The space, for watches and transactions over several kinds.
     pub fn space(&self) -> &Arc<dyn Space> {
         &self.space

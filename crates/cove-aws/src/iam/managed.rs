@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::state::{Policy, PolicyVersion, key_of};
 use crate::data::unpack;
 use crate::operation::Cx;
+use crate::records::Records;
 
 #[derive(Deserialize)]
 struct Row {
@@ -58,10 +59,15 @@ pub fn aws_policies() -> &'static BTreeMap<String, Policy> {
 
 /// A managed policy by its ARN.
 pub async fn find_policy(cx: &Cx, arn: &str) -> Result<Option<Policy>, Fault> {
+    find_among(&cx.global_records().await?, arn).await
+}
+
+/// A managed policy by its ARN, of AWS or among the account's own.
+pub async fn find_among(own: &Records<Policy>, arn: &str) -> Result<Option<Policy>, Fault> {
     if let Some(policy) = POLICIES.get(arn) {
         return Ok(Some(policy.clone()));
     }
     let name = arn.rsplit('/').next().unwrap_or_default();
-    let found = cx.global_records::<Policy>().await?.get(&key_of(name)).await?;
+    let found = own.get(&key_of(name)).await?;
     Ok(found.map(|record| record.value).filter(|policy| policy.arn == arn))
 }

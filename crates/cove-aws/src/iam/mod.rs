@@ -4,6 +4,7 @@
 
 pub mod documents;
 pub mod faults;
+pub mod identities;
 pub mod managed;
 pub mod ops;
 pub mod paging;
