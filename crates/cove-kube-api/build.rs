@@ -60,6 +60,8 @@ fn main() {
             APIGroup, APIGroupList, APIResourceList, APIVersions, DeleteOptions, ListMeta, Status,
         }
     }
+    use k8s_openapi::apimachinery::pkg::{apis::meta::v1::WatchEvent, runtime::RawExtension};
+    note::<WatchEvent<RawExtension>>(&mut generator);
     let out = std::env::var_os("OUT_DIR").unwrap_or_default();
     let written = write_descriptions(&generator, &Path::new(&out).join("descriptions.tsv.gz"));
     written.expect("the build output can be written");

@@ -17,6 +17,10 @@ pub fn of_type(name: &str) -> &'static str {
 
 /// The description of a member of a definition, empty if there is none.
 pub fn of_member(name: &str, member: &str) -> &'static str {
+    // The source has no list kinds. These two members mean the same in every kind.
+    let is_head = matches!(member, "kind" | "apiVersion");
+    let name =
+        if is_head && !DESCRIPTIONS.contains_key(name) { "io.k8s.apimachinery.pkg.apis.meta.v1.Status" } else { name };
     DESCRIPTIONS.get(name).and_then(|(_, members)| members.get(member)).map_or("", String::as_str)
 }
 

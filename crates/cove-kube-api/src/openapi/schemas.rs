@@ -184,6 +184,7 @@ fn element(dialect: Dialect, field: &Field, open: &mut Vec<String>) -> Value {
     }
     let mut map = Map::new();
     if dialect == Dialect::V3
+        && !is_custom(field)
         && let Some(default) = zero_default(kind)
     {
         map.insert("default".into(), default);
@@ -253,8 +254,8 @@ fn add_extensions(field: &Field, map: &mut Map<String, Value>) {
     if !list_type.is_empty() {
         set("list-type", list_type.into());
     }
-    if field.atomic {
-        set("map-type", "atomic".into());
+    if field.atomic || field.granular {
+        set("map-type", if field.atomic { "atomic" } else { "granular" }.into());
     }
     if !field.merge_key.is_empty() {
         set("patch-merge-key", field.merge_key.into());

@@ -120,6 +120,7 @@ fn read_field(cells: &mut dyn Iterator<Item = &'static str>, enums: &[&'static [
         },
         list_map_keys: keys.split(',').filter(|k| !k.is_empty()).collect(),
         atomic: map_type == "atomic" || struct_type == "atomic",
+        granular: map_type == "granular" || struct_type == "granular",
         enum_values: enumeration.parse::<usize>().ok().and_then(|i| enums.get(i).copied()).unwrap_or_default(),
         default_in_code: flags.contains('c'),
         default: serde_json::from_str(default).ok(),

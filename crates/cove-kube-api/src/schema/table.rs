@@ -134,6 +134,8 @@ pub struct Field {
     pub list_map_keys: Vec<&'static str>,
     /// Server-side apply: owned as a whole (maps and structs).
     pub atomic: bool,
+    /// Server-side apply: owned member by member, even if the type says otherwise.
+    pub granular: bool,
     /// The closed set of values, empty if open. For lists of the elements, for maps of the keys.
     pub enum_values: &'static [&'static str],
     /// The structural default.
