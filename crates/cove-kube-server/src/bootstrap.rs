@@ -41,8 +41,11 @@ pub async fn bootstrap(server: &Arc<ApiServer>) -> Result<(), Status> {
         install(server, priority_classes()).await?;
         install(server, api_services(server)).await?;
         install(server, config_maps(server)).await?;
-        install(server, [service_cidr(server)]).await?;
-        service_cidr_is_ready(server).await?;
+        // ServiceCIDR came in 1.33.
+        if kinds::by_kind(server.config.minor, "networking.k8s.io", "v1", "ServiceCIDR").is_some() {
+            install(server, [service_cidr(server)]).await?;
+            service_cidr_is_ready(server).await?;
+        }
     }
     install(server, kubernetes_service(server)).await?;
     if !known {
@@ -167,7 +170,7 @@ fn service_cidr(server: &ApiServer) -> Value {
 }
 
 async fn service_cidr_is_ready(server: &Arc<ApiServer>) -> Result<(), Status> {
-    let Ok(mut call) = internal_call(server, &service_cidr(server), Verb::Update, "status") else { return Ok(()) };
+    let mut call = internal_call(server, &service_cidr(server), Verb::Update, "status")?;
     let condition = json!({
         "type": "Ready", "status": "True", "lastTransitionTime": server.rt.now().rfc3339(), "reason": "",
         "message": "Kubernetes default Service CIDR is ready",
@@ -195,11 +198,16 @@ fn kubernetes_service(server: &ApiServer) -> Vec<Value> {
         "addressType": "IPv4", "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
         "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     });
+    let service = labelled(
+        object("v1", "Service", "default", "kubernetes", service),
+        json!({"component": "apiserver", "provider": "kubernetes"}),
+    );
+    if server.config.advertise.0.is_loopback() {
+        // As upstream: a loopback address is nobody's endpoint.
+        return vec![service];
+    }
     vec![
-        labelled(
-            object("v1", "Service", "default", "kubernetes", service),
-            json!({"component": "apiserver", "provider": "kubernetes"}),
-        ),
+        service,
         labelled(
             object("v1", "Endpoints", "default", "kubernetes", endpoints),
             json!({"endpointslice.kubernetes.io/skip-mirror": "true"}),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::authentication::Authenticator;
 use crate::authorization::Authorizer;
 use crate::front::log::{NoLog, RequestLog};
+use crate::front::streams::NodeStreams;
 
 /// The facts of a cluster and the ports of its API server.
 #[derive(Clone)]
@@ -22,7 +23,8 @@ pub struct Config {
     pub go_version: String,
     /// The service address range.
     pub service_cidr: ServiceCidr,
-    /// Where the server is reached: address and port of the `kubernetes` endpoints.
+    /// The address and port of the `kubernetes` endpoints: an interface of the control plane in the cluster's network.
+    /// With a loopback address the service has no endpoints.
     pub advertise: (Ipv4Addr, u16),
     /// The issuer of service-account tokens, an `https` URL.
     pub issuer: String,
@@ -36,6 +38,8 @@ pub struct Config {
     pub signing_key: Option<String>,
     /// The certificate of the cluster's authority (PEM), for what publishes it. May be empty in virtual runs.
     pub authority_certificate: String,
+    /// The agents of the nodes; without them logs are refused.
+    pub node_streams: Option<Arc<dyn NodeStreams>>,
     /// Where the record of each HTTP request goes.
     pub request_log: Arc<dyn RequestLog>,
 }
@@ -97,6 +101,7 @@ impl Config {
             authenticators: Vec::new(),
             signing_key: None,
             authority_certificate: String::new(),
+            node_streams: None,
             request_log: Arc::new(NoLog),
         }
     }

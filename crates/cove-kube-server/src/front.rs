@@ -12,4 +12,5 @@ pub mod paths;
 pub mod query;
 pub mod route;
 pub mod shape;
+pub mod streams;
 pub mod watching;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cove_kube_api::door::{Body, Encoding, KubeDoor, PatchKind, Reply, Request, Response, Target, UserInfo, Verb};
 use cove_kube_api::status::Status;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Frame;
@@ -26,7 +26,7 @@ use crate::front::query::Query;
 use crate::front::route::{self, Route};
 use crate::front::shape::{Include, Shaper};
 use crate::front::watching::Framed;
-use crate::front::{discovery, encode};
+use crate::front::{discovery, encode, streams};
 use crate::limits;
 use crate::server::ApiServer;
 
@@ -119,6 +119,11 @@ async fn dispatch(
         Route::Resource(target) => {
             let verb = route::verb(request.method(), path, &target, &query).ok_or_else(wrong_method)?;
             noted.verb = verb.as_str().into();
+            if streams::is_stream(&target) {
+                let bytes = streams::stream(server, user, verb, target, &query).await?;
+                let frames = bytes.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
+                return Ok(with_type(200, "text/plain", StreamBody::new(frames).boxed_unsync()));
+            }
             resource(server, request, user, verb, target, &query).await
         }
         Route::Discovery { core, group, version } => {

@@ -60,7 +60,8 @@ impl Query {
         self.find(name).is_some_and(|value| !matches!(value.to_lowercase().as_str(), "false" | "0"))
     }
 
-    fn number(&self, name: &str) -> Result<Option<i64>, Status> {
+    /// A whole number.
+    pub fn number(&self, name: &str) -> Result<Option<i64>, Status> {
         match self.find(name) {
             None | Some("") => Ok(None),
             Some(text) => text
