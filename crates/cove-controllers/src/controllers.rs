@@ -26,6 +26,11 @@ pub const CONTROLLERS: &[&Controller<Shared>] = &[
     &garbage_collector::CONTROLLER,
     &endpoint_slice::CONTROLLER,
     &endpoints::CONTROLLER,
+    &node_lifecycle::CONTROLLER,
+    &zone_eviction::CONTROLLER,
+    &taint_eviction::CONTROLLER,
+    &pod_gc::CONTROLLER,
+    &disruption::CONTROLLER,
 ];
 
 /// Starts all controllers of one cluster. `client_for` gets a controller's name (or [`MANAGER`], whose client fills

@@ -1,0 +1,5 @@
+//! The controllers against the real API server in process, on the virtual clock: objects in, objects out.
+
+mod apps;
+mod cluster;
+mod housekeeping;
