@@ -10,8 +10,8 @@ use cove_kube_client::controller::{Setup, start};
 
 use crate::shared::{Config, MANAGER, Shared};
 use crate::{
-    cluster_role_aggregation, daemon_set, deployment, endpoint_slice, endpoints, garbage_collector, namespace,
-    replica_set, root_ca, service_account,
+    cluster_role_aggregation, daemon_set, deployment, disruption, endpoint_slice, endpoints, garbage_collector,
+    namespace, node_lifecycle, pod_gc, replica_set, root_ca, service_account, taint_eviction, zone_eviction,
 };
 
 /// Every controller, in the order in which they hear of a change.

@@ -77,7 +77,7 @@ async fn reconcile(cx: Arc<Context<Shared>>, key: Key) -> Result<Requeue, Status
             cx.events.normal(&node, "NodeNotReady", format!("Node {} status is now: NodeNotReady", key.name));
         }
     }
-    if readiness(&node) != "True" {
+    if !matches!(readiness(&node), "True" | "") {
         mark_pods(&cx, &node).await?;
     }
     taint(&cx, &node).await?;

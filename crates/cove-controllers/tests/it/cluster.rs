@@ -1,7 +1,8 @@
 //! A cluster in virtual time: API server over the memory store, all controllers, and a stand-in for kubelets that can
 //! make pods ready or end them.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cove_base::virtual_runtime::VirtualDriver;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 pub const PODS: Resource = Resource::core("pods");
 pub const NODES: Resource = Resource::core("nodes");
+pub const LEASES: Resource = Resource::new("coordination.k8s.io", "v1", "leases");
 pub const NAMESPACES: Resource = Resource::core("namespaces");
 pub const DEPLOYMENTS: Resource = Resource::new("apps", "v1", "deployments");
 pub const REPLICA_SETS: Resource = Resource::new("apps", "v1", "replicasets");
@@ -25,10 +27,12 @@ pub struct Cluster {
     pub rt: Runtime,
     /// An administrator.
     pub admin: Client,
-    _handle: Arc<Handle>,
+    pub handle: Arc<Handle>,
+    /// Nodes that have died.
+    dead: Arc<Mutex<BTreeSet<String>>>,
 }
 
-/// Runs a test in a new cluster with namespace `default`.
+/// Runs a test in a new cluster. The controllers act under RBAC, as who they are.
 pub fn run<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Cluster) -> F + Send + 'static) {
     let start = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").expect("a time");
     let driver = VirtualDriver::new(start);
@@ -39,30 +43,61 @@ pub fn run<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Cluster) -
         let server = ApiServer::new(rt.clone(), space, cove_kube_server::config::Config::new(35));
         let door: Arc<dyn KubeDoor> = server.clone();
         let admin = Client::new(door.clone(), UserInfo::new("admin", &["system:masters"]));
-        admin
-            .create(
-                NAMESPACES,
-                "",
-                json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "default" } }),
-            )
-            .await
-            .expect("namespace default");
+        cove_kube_server::bootstrap::bootstrap(&server).await.expect("bootstrapped");
         let config = Config { ca_pem: "PEM".into(), minor: 35 };
-        let client_for = |name: &str| client_for(&door, name);
+        let client_for = |name: &str| Client::new(door.clone(), cove_controllers::identity(name));
         let handle = cove_controllers::run(rt.clone(), client_for, config);
-        let cluster = Cluster { rt, admin, _handle: Arc::new(handle) };
-        cluster.settle().await;
-        test(cluster).await;
+        let cluster = Cluster { rt, admin, handle: Arc::new(handle), dead: Arc::default() };
+        cluster.add_node("node-1", "us-west-2a").await;
+        test(cluster.clone()).await;
+        for (name, counts) in cluster.handle.counts() {
+            assert_eq!(counts.last_error, "", "{name} complained");
+        }
     });
 }
 
-fn client_for(door: &Arc<dyn KubeDoor>, name: &str) -> Client {
-    let mut user = cove_controllers::identity(name);
-    user.groups.push("system:masters".into());
-    Client::new(door.clone(), user)
-}
-
 impl Cluster {
+    /// Adds a ready node of a zone that renews its lease every ten seconds until it is killed.
+    pub async fn add_node(&self, name: &str, zone: &str) {
+        let now = self.rt.now().rfc3339();
+        let condition = |kind: &str, status: &str| json!({ "type": kind, "status": status, "lastHeartbeatTime": now, "lastTransitionTime": now });
+        let node = json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": { "name": name, "labels": {
+                "kubernetes.io/hostname": name,
+                "topology.kubernetes.io/region": "us-west-2",
+                "topology.kubernetes.io/zone": zone,
+            }},
+            "status": { "conditions": [condition("MemoryPressure", "False"), condition("Ready", "True")] },
+        });
+        let node = self.create(NODES, node).await;
+        let lease = json!({
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {
+                "name": name,
+                "namespace": "kube-node-lease",
+                "ownerReferences": [{ "apiVersion": "v1", "kind": "Node", "name": name, "uid": node.uid() }],
+            },
+            "spec": { "holderIdentity": name, "leaseDurationSeconds": 40 },
+        });
+        self.create(LEASES, lease).await;
+        let (cluster, name) = (self.clone(), name.to_string());
+        self.rt.spawn("heartbeat", async move {
+            while !cluster.dead.lock().expect("the set of the dead").contains(&name) {
+                let renewed = json!({ "spec": { "renewTime": cluster.rt.now().rfc3339_micros() } });
+                let _ = cluster.admin.patch(LEASES, "kube-node-lease", &name, "", PatchKind::Merge, renewed).await;
+                cluster.pass(10).await;
+            }
+        });
+    }
+
+    /// The node stops reporting.
+    pub fn kill_node(&self, name: &str) {
+        self.dead.lock().expect("the set of the dead").insert(name.to_string());
+    }
+
     /// Lets a little time pass: enough for everything that does not wait for a clock.
     pub async fn settle(&self) {
         self.pass(1).await;

@@ -37,7 +37,7 @@ fn a_namespace_goes_with_everything_in_it_pods_first() {
             json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "c", "namespace": "team" } });
         cluster.create(CONFIG_MAPS, config).await;
         let mut pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "p", "namespace": "team" } });
-        pod["spec"] = json!({ "nodeName": "n", "containers": [{ "name": "main", "image": "nginx" }] });
+        pod["spec"] = json!({ "nodeName": "node-1", "containers": [{ "name": "main", "image": "nginx" }] });
         cluster.create(PODS, pod).await;
         cluster.delete(NAMESPACES, "", "team", json!({})).await;
         let dying = cluster.get(NAMESPACES, "", "team").await;
@@ -79,5 +79,17 @@ fn cluster_roles_are_aggregated() {
         assert_eq!(resources, ["nodes", "pods"]);
         cluster.delete(ROLES, "", "a", json!({})).await;
         assert_eq!(cluster.get(ROLES, "", "view-all").await["rules"].as_array().map(Vec::len), Some(1));
+    });
+}
+
+#[test]
+fn debug_node() {
+    run(async |cluster: Cluster| {
+        println!("{}", serde_json::to_string_pretty(&cluster.get(crate::cluster::NODES, "", "node-1").await).unwrap());
+        let mut pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "p", "namespace": "default" } });
+        pod["spec"] = json!({ "nodeName": "node-1", "containers": [{ "name": "main", "image": "nginx" }] });
+        cluster.create(PODS, pod).await;
+        cluster.delete(PODS, "default", "p", json!({})).await;
+        println!("{}", serde_json::to_string_pretty(&cluster.get(crate::cluster::PODS, "default", "p").await).unwrap());
     });
 }
