@@ -40,7 +40,9 @@ pub fn run<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Cluster) -
     driver.block_on(async move {
         let store = cove_store::memory();
         let space = store.space("cluster").await.expect("a space");
-        let server = ApiServer::new(rt.clone(), space, cove_kube_server::config::Config::new(35));
+        let mut config = cove_kube_server::config::Config::new(35);
+        config.advertise = ([172, 31, 0, 10].into(), 443);
+        let server = ApiServer::new(rt.clone(), space, config);
         let door: Arc<dyn KubeDoor> = server.clone();
         let admin = Client::new(door.clone(), UserInfo::new("admin", &["system:masters"]));
         cove_kube_server::bootstrap::bootstrap(&server).await.expect("bootstrapped");

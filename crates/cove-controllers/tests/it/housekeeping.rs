@@ -81,15 +81,3 @@ fn cluster_roles_are_aggregated() {
         assert_eq!(cluster.get(ROLES, "", "view-all").await["rules"].as_array().map(Vec::len), Some(1));
     });
 }
-
-#[test]
-fn debug_node() {
-    run(async |cluster: Cluster| {
-        println!("{}", serde_json::to_string_pretty(&cluster.get(crate::cluster::NODES, "", "node-1").await).unwrap());
-        let mut pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "p", "namespace": "default" } });
-        pod["spec"] = json!({ "nodeName": "node-1", "containers": [{ "name": "main", "image": "nginx" }] });
-        cluster.create(PODS, pod).await;
-        cluster.delete(PODS, "default", "p", json!({})).await;
-        println!("{}", serde_json::to_string_pretty(&cluster.get(crate::cluster::PODS, "default", "p").await).unwrap());
-    });
-}

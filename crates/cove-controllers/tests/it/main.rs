@@ -3,3 +3,6 @@
 mod apps;
 mod cluster;
 mod housekeeping;
+mod nodes;
+mod owners;
+mod services;
