@@ -1,0 +1,59 @@
+//! ImageLocality: nodes that have the pod's images already are better, the more so the larger the images.
+
+use crate::framework::{ClusterState, Cycle, NodeInfo, Plugin, Score};
+use crate::limits::MAX_SCORE;
+
+const MIB: i64 = 1024 * 1024;
+/// Below this, having an image does not count.
+const LOW: i64 = 23 * MIB;
+/// Above this per container, having more does not count.
+const HIGH_PER_CONTAINER: i64 = 1000 * MIB;
+
+/// The plug-in.
+pub struct ImageLocality;
+
+impl Plugin for ImageLocality {
+    fn name(&self) -> &'static str {
+        "ImageLocality"
+    }
+
+    fn weight(&self) -> i64 {
+        1
+    }
+
+    fn score<'a>(&self, cycle: &Cycle<'a>, _feasible: &[&'a NodeInfo]) -> Option<Box<dyn Score + 'a>> {
+        let images = cycle.pod.images.iter().map(|image| spread(cycle.state, full_name(image))).collect();
+        Some(Box::new(Prepared { images, nodes: cycle.state.node_count() }))
+    }
+}
+
+struct Prepared {
+    /// Names, and how many nodes have them.
+    images: Vec<(String, usize)>,
+    nodes: usize,
+}
+
+impl Score for Prepared {
+    fn score(&self, node: &NodeInfo) -> i64 {
+        let here = self.images.iter().filter_map(|(name, nodes)| Some((node.view.images.get(name.as_str())?, nodes)));
+        // An image that few nodes have counts less, so that pods do not all go there.
+        let parts = here.map(|(size, nodes)| (*size as f64 * (*nodes as f64 / self.nodes as f64)) as i64);
+        let high = HIGH_PER_CONTAINER * self.images.len() as i64;
+        if high <= LOW {
+            return 0;
+        }
+        let sum = parts.sum::<i64>().clamp(LOW, high);
+        MAX_SCORE * (sum - LOW) / (high - LOW)
+    }
+}
+
+fn spread(state: &ClusterState, name: String) -> (String, usize) {
+    let nodes = state.nodes_with_image(&name);
+    (name, nodes)
+}
+
+/// An image without a tag means the latest.
+fn full_name(image: &str) -> String {
+    let tagged = image.rfind(':').is_some_and(|colon| image.rfind('/').is_none_or(|slash| colon > slash));
+    if tagged { image.into() } else { format!("{image}:latest") }
+}

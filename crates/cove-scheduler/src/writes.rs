@@ -1,0 +1,78 @@
+//! What the scheduler writes: bindings and the condition of pods that could not be placed.
+
+use std::sync::Arc;
+
+use cove_base::Timestamp;
+use cove_kube_api::door::PatchKind;
+use cove_kube_api::object::Object;
+use cove_kube_api::status::Status;
+use cove_kube_client::{Client, Resource};
+use serde_json::{Value, json};
+
+use crate::framework::PodView;
+use crate::limits;
+
+/// The resource.
+pub const PODS: Resource = Resource::core("pods");
+
+/// Binds a pod to a node.
+pub async fn bind(client: &Client, pod: &PodView, node: &str) -> Result<(), Status> {
+    let (namespace, name) = (pod.namespace(), &pod.key.name);
+    let binding = json!({
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": { "name": name, "namespace": namespace, "uid": pod.uid },
+        "target": { "kind": "Node", "name": node },
+    });
+    client.create_sub(PODS, namespace, name, "binding", binding).await.map(drop)
+}
+
+/// The patch that says why a pod is not placed; `None` if the pod says so already.
+pub fn unplaced(pod: &Object, reason: &str, message: &str, now: Timestamp) -> Option<Value> {
+    let value = pod.value();
+    let conditions = value["status"]["conditions"].as_array();
+    let old = conditions.into_iter().flatten().find(|condition| condition["type"] == "PodScheduled");
+    let same = |member: &str, text: &str| old.is_some_and(|old| old[member] == text);
+    if same("status", "False") && same("reason", reason) && same("message", message) {
+        return None;
+    }
+    let since = match old {
+        Some(old) if same("status", "False") => old["lastTransitionTime"].clone(),
+        _ => now.rfc3339().into(),
+    };
+    let mut condition = json!({
+        "type": "PodScheduled",
+        "status": "False",
+        "lastProbeTime": null,
+        "lastTransitionTime": since,
+        "reason": reason,
+        "message": message,
+    });
+    if let Some(generation) = value["metadata"].get("generation") {
+        condition["observedGeneration"] = generation.clone();
+    }
+    Some(json!({ "status": { "conditions": [condition] } }))
+}
+
+/// Writes such a patch. Somebody else's deletion or binding in between is no error.
+pub async fn patch_status(client: Client, pod: Arc<Object>, patch: Value) {
+    let kind = PatchKind::Strategic;
+    if let Err(status) = client.patch(PODS, pod.namespace(), pod.name(), "status", kind, patch).await
+        && !status.is_not_found()
+    {
+        tracing::warn!(pod = ?pod, "writing the condition of a pod: {status}");
+    }
+}
+
+/// A message as an event may carry it.
+pub fn event_message(message: &str) -> String {
+    const CUT: &str = " ...";
+    if message.len() <= limits::EVENT_MESSAGE {
+        return message.into();
+    }
+    let mut end = limits::EVENT_MESSAGE - CUT.len();
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{CUT}", &message[..end])
+}
