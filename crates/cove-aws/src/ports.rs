@@ -125,6 +125,30 @@ pub enum DrainProgress {
     Left(usize),
 }
 
+/// A taint in Kubernetes' form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeTaint {
+    /// Its key.
+    pub key: String,
+    /// Its value, or empty.
+    pub value: String,
+    /// Such as `NoSchedule`.
+    pub effect: String,
+}
+
+/// What UpdateNodegroupConfig changes on a node that exists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeChange {
+    /// Labels to set.
+    pub labels: BTreeMap<String, String>,
+    /// Keys of labels to remove.
+    pub removed_labels: Vec<String>,
+    /// Taints to set; one of the same key and effect is replaced.
+    pub taints: Vec<NodeTaint>,
+    /// Taints to remove, by key and effect.
+    pub removed_taints: Vec<NodeTaint>,
+}
+
 /// Control planes.
 #[async_trait]
 pub trait Clusters: Send + Sync {
@@ -143,4 +167,8 @@ pub trait Clusters: Send + Sync {
     async fn map_node_role(&self, region: &str, name: &str, role_arn: &str) -> Result<(), String>;
     /// Takes it out again.
     async fn unmap_node_role(&self, region: &str, name: &str, role_arn: &str) -> Result<(), String>;
+    /// Changes a node's labels and taints. Idempotent. Who does not implement it refuses, and the update fails by name.
+    async fn change_node(&self, _region: &str, _name: &str, _node: &str, _change: NodeChange) -> Result<(), String> {
+        Err("changing labels and taints of nodes is not supported yet".into())
+    }
 }

@@ -17,7 +17,8 @@ use serde_json::Value;
 
 use crate::operation::Cx;
 use crate::ports::{
-    ClusterAddress, ClusterSpec, Clusters, DrainProgress, MachineSpec, MachineState, Machines, NodeView, Ports,
+    ClusterAddress, ClusterSpec, Clusters, DrainProgress, MachineSpec, MachineState, Machines, NodeChange, NodeView,
+    Ports,
 };
 use crate::services::service;
 
@@ -65,30 +66,91 @@ impl Machines for FakeMachines {
     }
 }
 
-/// No clusters.
-struct NoClusters;
+/// Clusters that start at once. Every running machine that is tagged for one becomes its node, if it may.
+pub struct FakeClusters {
+    machines: Arc<FakeMachines>,
+    state: Mutex<ClusterFacts>,
+}
+
+/// What the clusters were told, and how they shall behave.
+#[derive(Default)]
+pub struct ClusterFacts {
+    /// The clusters that run.
+    pub running: BTreeMap<String, ClusterSpec>,
+    /// Node objects by instance id.
+    pub nodes: BTreeMap<String, NodeView>,
+    /// Mapped node roles.
+    pub roles: Vec<String>,
+    /// What was changed on nodes.
+    pub changes: Vec<(String, NodeChange)>,
+    /// How often each node was drained.
+    pub drains: BTreeMap<String, usize>,
+    /// Machines started from now on never join.
+    pub strangers: bool,
+    /// Pods that no drain gets rid of.
+    pub stubborn_pods: usize,
+}
+
+impl FakeClusters {
+    fn new(machines: Arc<FakeMachines>) -> Self {
+        Self { machines, state: Mutex::default() }
+    }
+
+    /// What they were told, to read and to change.
+    pub fn facts(&self) -> std::sync::MutexGuard<'_, ClusterFacts> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[async_trait]
-impl Clusters for NoClusters {
-    async fn start(&self, _: ClusterSpec) -> Result<ClusterAddress, String> {
-        Err("no clusters here".into())
+impl Clusters for FakeClusters {
+    async fn start(&self, spec: ClusterSpec) -> Result<ClusterAddress, String> {
+        self.facts().running.insert(spec.name.clone(), spec);
+        Ok(ClusterAddress { endpoint: "https://127.0.0.1:16443".into(), ca_pem: "PEM".into() })
     }
-    async fn delete(&self, _: &str, _: &str) -> Result<(), String> {
+    async fn delete(&self, _: &str, name: &str) -> Result<(), String> {
+        self.facts().running.remove(name);
         Ok(())
     }
-    async fn nodes(&self, _: &str, _: &str) -> Result<Vec<NodeView>, String> {
-        Ok(Vec::new())
+    async fn nodes(&self, _: &str, name: &str) -> Result<Vec<NodeView>, String> {
+        let machines: Vec<MachineSpec> =
+            self.machines.running().iter().filter_map(|id| self.machines.spec(id)).collect();
+        let mut facts = self.facts();
+        for machine in machines.iter().filter(|m| m.tags.get("eks:cluster-name").is_some_and(|c| c == name)) {
+            let labels = machine.tags.get("eks:nodegroup-name").cloned().unwrap_or_default();
+            let node = NodeView {
+                name: machine.private_dns_name.clone(),
+                instance_id: machine.instance_id.clone(),
+                ready: true,
+                labels: BTreeMap::from([("eks.amazonaws.com/nodegroup".into(), labels)]),
+            };
+            if !facts.strangers {
+                facts.nodes.entry(machine.instance_id.clone()).or_insert(node);
+            }
+        }
+        Ok(facts.nodes.values().cloned().collect())
     }
-    async fn drain(&self, _: &str, _: &str, _: &str) -> Result<DrainProgress, String> {
-        Ok(DrainProgress::Empty)
+    async fn drain(&self, _: &str, _: &str, node: &str) -> Result<DrainProgress, String> {
+        let mut facts = self.facts();
+        *facts.drains.entry(node.into()).or_default() += 1;
+        Ok(if facts.stubborn_pods == 0 { DrainProgress::Empty } else { DrainProgress::Left(facts.stubborn_pods) })
     }
-    async fn forget_node(&self, _: &str, _: &str, _: &str) -> Result<(), String> {
+    async fn forget_node(&self, _: &str, _: &str, node: &str) -> Result<(), String> {
+        self.facts().nodes.retain(|_, n| n.name != node);
         Ok(())
     }
-    async fn map_node_role(&self, _: &str, _: &str, _: &str) -> Result<(), String> {
+    async fn map_node_role(&self, _: &str, _: &str, role_arn: &str) -> Result<(), String> {
+        let mut facts = self.facts();
+        facts.roles.retain(|r| r != role_arn);
+        facts.roles.push(role_arn.into());
         Ok(())
     }
-    async fn unmap_node_role(&self, _: &str, _: &str, _: &str) -> Result<(), String> {
+    async fn unmap_node_role(&self, _: &str, _: &str, role_arn: &str) -> Result<(), String> {
+        self.facts().roles.retain(|r| r != role_arn);
+        Ok(())
+    }
+    async fn change_node(&self, _: &str, _: &str, node: &str, change: NodeChange) -> Result<(), String> {
+        self.facts().changes.push((node.into(), change));
         Ok(())
     }
 }
@@ -115,6 +177,8 @@ pub struct Bench {
     pub driver: VirtualDriver,
     /// The machines.
     pub machines: Arc<FakeMachines>,
+    /// The clusters.
+    pub clusters: Arc<FakeClusters>,
     /// As the account's root in us-west-2.
     pub cx: Cx,
     door: Arc<OpenDoor>,
@@ -137,6 +201,7 @@ impl Bench {
     /// A region over what a store holds.
     pub fn on(store: Arc<dyn Store>, driver: VirtualDriver, rt: Runtime) -> Self {
         let machines = Arc::new(FakeMachines::default());
+        let clusters = Arc::new(FakeClusters::new(machines.clone()));
         let door = Arc::new(OpenDoor(Mutex::new(None)));
         let cx = Cx {
             rt,
@@ -147,13 +212,13 @@ impl Bench {
             door: door.clone(),
             ports: Arc::new(Ports {
                 machines: machines.clone(),
-                clusters: Arc::new(NoClusters),
+                clusters: clusters.clone(),
                 drain_timeout: Duration::from_secs(900),
             }),
             sessions: Arc::new(Sessions::new(&[7; 32]).expect("sessions")),
         };
         *door.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.clone());
-        Self { driver, machines, cx, door }
+        Self { driver, machines, clusters, cx, door }
     }
 
     /// Runs to the end of a future.

@@ -1,14 +1,9 @@
-//! The tables that the EKS service carries: versions, AMI types, AMI releases.
+//! The tables that the EKS service carries: versions and AMI types.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-
-/// AMI releases that the release table does not list. AL2 ended on 26 November 2025 with Kubernetes 1.32; the date of
-/// its last release is not confirmed by a public table.
-const AL2_RELEASE: &str =
-    "1.32\t1.32.9-20251120\tv20251120\tamazon-eks-node amazon-eks-gpu-node amazon-eks-arm64-node\n";
 
 /// One table: source file, output file, header, and the columns with what stands in for an empty cell.
 struct Table {
@@ -16,7 +11,6 @@ struct Table {
     output: &'static str,
     header: &'static str,
     columns: &'static [(&'static str, &'static str)],
-    appendix: &'static str,
 }
 
 const TABLES: &[Table] = &[
@@ -33,30 +27,13 @@ const TABLES: &[Table] = &[
             ("platform_version", ""),
             ("platform_patch", "distro_kubernetes"),
         ],
-        appendix: "",
     },
     Table {
         source: "ami.csv",
         output: "eks-ami-types.tsv",
-        header: "AMI types of managed node groups: type, architecture, family, image name prefix, oldest and newest \
-                 Kubernetes version. From eksctl, Karpenter and the EKS model; made by `cargo xtask facts eks`.",
-        columns: &[
-            ("ami_type", ""),
-            ("arch", ""),
-            ("family", ""),
-            ("image_name_prefix", ""),
-            ("min_k8s", ""),
-            ("max_k8s", ""),
-        ],
-        appendix: "",
-    },
-    Table {
-        source: "ami-releases.csv",
-        output: "eks-ami-releases.tsv",
-        header: "Releases of the EKS optimized Amazon Linux images, newest first: Kubernetes version, release version, image \
-                 tag, image name prefixes. From the amazon-eks-ami change log; made by `cargo xtask facts eks`.",
-        columns: &[("kubernetes", ""), ("release_version", ""), ("tag", ""), ("ami_name_prefixes", "")],
-        appendix: AL2_RELEASE,
+        header: "AMI types of managed node groups: type, architecture, family, newest Kubernetes \
+                 version. From eksctl, Karpenter and the EKS model; made by `cargo xtask facts eks`.",
+        columns: &[("ami_type", ""), ("arch", ""), ("family", ""), ("max_k8s", "")],
     },
 ];
 
@@ -89,6 +66,5 @@ fn table_text(table: &Table, folder: &Path) -> Result<String> {
         text.push_str(&cells.join("\t"));
         text.push('\n');
     }
-    text.push_str(table.appendix);
     Ok(text)
 }

@@ -160,12 +160,12 @@ async fn launch_call(cx: &Cx, group: &Group, members: Vec<&Member>) -> Result<()
     let tags: Vec<Value> = first.tags.iter().map(|(k, v)| json!({ "Key": k, "Value": v })).collect();
     let mut input = json!({
         "LaunchTemplate": { "LaunchTemplateId": first.template.launch_template_id, "Version": first.template.version },
-        "SubnetId": first.subnet_id,
         "MinCount": 1,
         "MaxCount": members.len(),
         "ClientToken": first.token,
         "TagSpecifications": [{ "ResourceType": "instance", "Tags": tags }],
     });
+    place(cx, first, &mut input).await?;
     if !first.instance_type.is_empty() {
         input["InstanceType"] = json!(first.instance_type);
     }
@@ -196,6 +196,18 @@ async fn launch_call(cx: &Cx, group: &Group, members: Vec<&Member>) -> Result<()
         ),
     };
     record_launches(cx, group, &members, &made, &code, &message).await
+}
+
+/// Says where to: in the interface, if the template has one, since EC2 refuses a subnet beside it.
+async fn place(cx: &Cx, member: &Member, input: &mut Value) -> Result<(), Fault> {
+    let (_, data) = launch::template(cx, &member.template).await?;
+    if data["NetworkInterfaces"][0].is_object() {
+        input["NetworkInterfaces"] = data["NetworkInterfaces"].clone();
+        input["NetworkInterfaces"][0]["SubnetId"] = json!(member.subnet_id);
+    } else {
+        input["SubnetId"] = json!(member.subnet_id);
+    }
+    Ok(())
 }
 
 /// Writes which members have an instance now. The others are gone, their activity has failed, and their subnet is

@@ -122,8 +122,7 @@ impl Request {
     pub fn check_filters(&self, known: &[Filter], tagged: bool) -> Result<(), Fault> {
         for filter in &self.filters {
             let tag = filter.name.starts_with("tag:") || filter.name == "tag-key" || filter.name == "tag-value";
-            let known = known.iter().any(|(name, _)| *name == filter.name);
-            if !(known || tag && tagged) {
+            if !(tag && tagged) && !known.iter().any(|(name, _)| *name == filter.name) {
                 return Err(invalid_parameter(format!("The filter '{}' is invalid", filter.name)));
             }
         }

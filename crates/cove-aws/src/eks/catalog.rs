@@ -100,10 +100,6 @@ pub struct AmiType {
     pub architecture: &'static str,
     /// `AL2023`, `AL2`, `Bottlerocket`, `Windows`, `custom`.
     pub family: &'static str,
-    /// How the names of its images begin.
-    pub image_prefix: &'static str,
-    /// The oldest Kubernetes minor that has it; 0 if not known.
-    pub min_minor: u32,
     /// The newest Kubernetes minor that has it; 0 if it goes on.
     pub max_minor: u32,
 }
@@ -116,42 +112,8 @@ pub fn ami_type(name: &str) -> Option<&'static AmiType> {
 }
 
 fn ami_type_row(cells: &[&'static str]) -> Option<AmiType> {
-    let [name, architecture, family, image_prefix, min, max] = *cells else { return None };
-    Some(AmiType { name, architecture, family, image_prefix, min_minor: minor(min), max_minor: minor(max) })
-}
-
-/// One release of the EKS optimized images.
-#[derive(Debug)]
-pub struct AmiRelease {
-    /// The Kubernetes version.
-    pub kubernetes: &'static str,
-    /// Such as `1.35.6-20260714`.
-    pub release_version: &'static str,
-    /// Such as `v20260714`.
-    pub tag: &'static str,
-    /// The image name prefixes that it has.
-    pub prefixes: Vec<&'static str>,
-}
-
-impl AmiType {
-    /// Its releases for a Kubernetes version, newest first.
-    pub fn releases(&self, kubernetes: &str) -> Vec<&'static AmiRelease> {
-        static RELEASES: LazyLock<Vec<AmiRelease>> = LazyLock::new(|| {
-            rows(include_str!("../../data/eks-ami-releases.tsv")).filter_map(|c| release_row(&c)).collect()
-        });
-        let matching = |r: &&AmiRelease| r.kubernetes == kubernetes && r.prefixes.contains(&self.image_prefix);
-        RELEASES.iter().filter(matching).collect()
-    }
-
-    /// The name of its image of a release.
-    pub fn image_name(&self, release: &AmiRelease) -> String {
-        format!("{}-{}-{}", self.image_prefix, release.kubernetes, release.tag)
-    }
-}
-
-fn release_row(cells: &[&'static str]) -> Option<AmiRelease> {
-    let [kubernetes, release_version, tag, prefixes] = *cells else { return None };
-    Some(AmiRelease { kubernetes, release_version, tag, prefixes: prefixes.split(' ').collect() })
+    let [name, architecture, family, max] = *cells else { return None };
+    Some(AmiType { name, architecture, family, max_minor: minor(max) })
 }
 
 /// The access policies, sorted by name.
@@ -201,11 +163,8 @@ mod tests {
         assert_eq!(default.support(at("2026-11-25T00:00:00Z")), Support::Standard);
         assert_eq!(default.support(at("2027-11-25T00:00:00Z")), Support::Extended);
         assert!(offered("1.31").is_none() && offered("9.99").is_none() && offered("").is_none());
-        let standard = ami_type("AL2023_x86_64_STANDARD").expect("the default type");
-        let newest = standard.releases("1.35")[0];
-        assert_eq!(newest.release_version, "1.35.6-20260714");
-        assert_eq!(standard.image_name(newest), "amazon-eks-node-al2023-x86_64-standard-1.35-v20260714");
-        assert!(ami_type("AL2_x86_64").is_some_and(|t| t.max_minor == 32 && !t.releases("1.32").is_empty()));
+        assert!(ami_type("AL2023_x86_64_STANDARD").is_some_and(|t| t.architecture == "x86_64" && t.max_minor == 0));
+        assert!(ami_type("AL2_x86_64").is_some_and(|t| t.max_minor == 32));
         assert!(ACCESS_POLICIES.is_sorted());
     }
 }

@@ -1,9 +1,11 @@
 //! What EKS asks IAM about roles and principals.
 
-use cove_aws_wire::door::Caller;
 use cove_aws_wire::fault::Fault;
 use cove_base::arn::Arn;
-use serde_json::json;
+use cove_policy::context::Context;
+use cove_policy::document::{Document, Kind};
+use cove_policy::trust::{self, Requester, Trust};
+use serde_json::{Value, json};
 
 use super::faults;
 use super::network::as_eks;
@@ -11,13 +13,16 @@ use crate::operation::Cx;
 
 /// Refuses a cluster role that EKS cannot assume.
 pub async fn check_cluster_role(cx: &Cx, cluster: &str, role_arn: &str) -> Result<(), Fault> {
-    if assumable(cx, "eks.amazonaws.com", role_arn).await? {
-        return Ok(());
+    match role(cx, role_arn).await? {
+        Some(role) if trusts(&role, "eks.amazonaws.com") => Ok(()),
+        _ => {
+            let message = format!(
+                "Role with arn: {role_arn}, could not be assumed because it does not exist or the trusted entity is not \
+                 correct"
+            );
+            Err(faults::parameter(cluster, message))
+        }
     }
-    let message = format!(
-        "Role with arn: {role_arn}, could not be assumed because it does not exist or the trusted entity is not correct"
-    );
-    Err(faults::parameter(cluster, message))
 }
 
 /// Refuses a node role that does not exist or that EC2 cannot assume.
@@ -25,19 +30,51 @@ pub async fn check_node_role(cx: &Cx, cluster: &str, role_arn: &str) -> Result<(
     let Some(name) = role_name(role_arn) else {
         return Err(faults::parameter(cluster, format!("The specified nodeRole {role_arn} is not a valid role ARN")));
     };
-    let found = as_eks(cx, "iam", "GetRole", json!({ "RoleName": name })).await;
-    let found = found.map_err(|fault| super::network::of_caller(cluster, fault))?;
-    if found["Role"]["Arn"].as_str() != Some(role_arn) {
-        return Err(faults::parameter(cluster, format!("The role with name {name} cannot be found.")));
+    match role(cx, role_arn).await? {
+        None => Err(faults::parameter(cluster, format!("The role with name {name} cannot be found."))),
+        Some(role) if trusts(&role, "ec2.amazonaws.com") => Ok(()),
+        Some(_) => {
+            let message = format!(
+                "Following required service principals [ec2.amazonaws.com] were not found in the trust relationships of \
+                 nodeRole {role_arn}"
+            );
+            Err(faults::parameter(cluster, message))
+        }
     }
-    if assumable(cx, "ec2.amazonaws.com", role_arn).await? {
-        return Ok(());
+}
+
+/// The role of that ARN as IAM shows it.
+async fn role(cx: &Cx, role_arn: &str) -> Result<Option<Value>, Fault> {
+    let Some(name) = role_name(role_arn) else { return Ok(None) };
+    match as_eks(cx, "iam", "GetRole", json!({ "RoleName": name })).await {
+        Ok(mut found) => Ok(Some(found["Role"].take()).filter(|r| r["Arn"] == role_arn)),
+        Err(fault) if fault.status < 500 => Ok(None),
+        Err(fault) => Err(fault),
     }
-    let message = format!(
-        "Following required service principals [ec2.amazonaws.com] were not found in the trust relationships of \
-         nodeRole {role_arn}"
-    );
-    Err(faults::parameter(cluster, message))
+}
+
+/// Whether a role's trust policy lets a service assume it.
+fn trusts(role: &Value, service: &str) -> bool {
+    let text = percent_decode(role["AssumeRolePolicyDocument"].as_str().unwrap_or_default());
+    let Ok(document) = Document::parse(&text, Kind::Trust) else { return false };
+    let requester = Requester { service: service.into(), ..Requester::default() };
+    trust::trusts(&document, "sts:AssumeRole", &requester, &Context::default()) == Trust::Named
+}
+
+/// IAM shows policy documents percent-encoded.
+fn percent_decode(text: &str) -> String {
+    let (mut bytes, mut out) = (text.bytes(), Vec::with_capacity(text.len()));
+    while let Some(byte) = bytes.next() {
+        let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16));
+        match byte {
+            b'%' => {
+                let (high, low) = (digit(bytes.next()), digit(bytes.next()));
+                out.extend(high.zip(low).and_then(|(high, low)| u8::try_from(high * 16 + low).ok()));
+            }
+            other => out.push(other),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// The name of a role without its path.
@@ -45,16 +82,6 @@ pub fn role_name(role_arn: &str) -> Option<String> {
     let arn: Arn = role_arn.parse().ok()?;
     let path = arn.resource.strip_prefix("role/")?;
     (arn.service == "iam").then(|| path.rsplit('/').next().unwrap_or(path).to_string())
-}
-
-/// Whether a service may assume a role: asked of STS, as the service.
-async fn assumable(cx: &Cx, service: &str, role_arn: &str) -> Result<bool, Fault> {
-    let input = json!({ "RoleArn": role_arn, "RoleSessionName": "eks-validation" });
-    match cx.call(Caller::service(service), "sts", "AssumeRole", input).await {
-        Ok(_) => Ok(true),
-        Err(fault) if fault.status < 500 => Ok(false),
-        Err(fault) => Err(fault),
-    }
 }
 
 /// The unique id of a user or role of this account, `None` if there is no such principal.

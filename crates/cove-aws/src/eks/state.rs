@@ -174,6 +174,8 @@ pub struct AccessEntry {
     pub username: String,
     /// The Kubernetes groups.
     pub groups: Vec<String>,
+    /// Whether EKS made it for a managed node group, and takes it away with the last one.
+    pub made_by_eks: bool,
     /// The access policies.
     pub policies: Vec<AssociatedPolicy>,
     /// Its tags.
@@ -266,32 +268,5 @@ impl Resource for Update {
     const KIND: &'static str = "eks/update";
     fn id(&self) -> String {
         format!("{}{}", Self::prefix(&self.cluster, self.nodegroup.as_deref()), self.update_id)
-    }
-}
-
-/// A managed node group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Nodegroup {
-    /// Its cluster.
-    pub cluster: String,
-    /// Its name.
-    pub name: String,
-    /// Its ARN.
-    pub arn: String,
-    /// Its tags.
-    pub tags: StringMap,
-}
-
-impl Nodegroup {
-    /// The id of a node group of a cluster.
-    pub fn id_of(cluster: &str, name: &str) -> String {
-        format!("{cluster}/{name}")
-    }
-}
-
-impl Resource for Nodegroup {
-    const KIND: &'static str = "eks/nodegroup";
-    fn id(&self) -> String {
-        Self::id_of(&self.cluster, &self.name)
     }
 }

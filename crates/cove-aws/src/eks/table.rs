@@ -3,14 +3,17 @@
 //! The name of an access entry's or a node group's ARN ends with a UUID that callers do not know; there the resource
 //! ends with `*`, as AWS does it for ids that it does not know yet.
 
-use super::ops::{access_entry, access_policy, cluster, cluster_config, tag, update, version};
-use super::reconcile_cluster;
+use super::ops::{
+    access_entry, access_policy, cluster, cluster_config, nodegroup, nodegroup_config, tag, update, version,
+};
+use super::{reconcile_cluster, reconcile_nodegroup};
 use crate::operation;
 use crate::operation::{Operation, Permission, Service};
 
 const CLUSTER_BY_NAME: &[&str] = &["arn:aws:eks:${Region}:${Account}:cluster/${name}"];
 const CLUSTER: &[&str] = &["arn:aws:eks:${Region}:${Account}:cluster/${clusterName}"];
 const ACCESS_ENTRY: &[&str] = &["arn:aws:eks:${Region}:${Account}:access-entry/${clusterName}/*"];
+const NODEGROUP: &[&str] = &["arn:aws:eks:${Region}:${Account}:nodegroup/${clusterName}/${nodegroupName}/*"];
 const NAMED_ARN: &[&str] = &["${resourceArn}"];
 const ANY: &[&str] = &["*"];
 
@@ -82,6 +85,7 @@ pub const SERVICE: Service = Service {
     operations: OPERATIONS,
     start: |cx| {
         reconcile_cluster::CLUSTERS.start(cx);
+        reconcile_nodegroup::NODEGROUPS.start(cx);
     },
 };
 
@@ -97,8 +101,14 @@ const OPERATIONS: &[Operation] = &[
         &[CREATE_CLUSTER, pass_role(&["${roleArn}"], "roleArn"), tagging(CLUSTER_BY_NAME)],
         cluster::create_cluster
     ),
+    operation!(
+        "CreateNodegroup",
+        &[on("eks:CreateNodegroup", CLUSTER), pass_role(&["${nodeRole}"], "nodeRole"), tagging(NODEGROUP),],
+        nodegroup::create_nodegroup
+    ),
     operation!("DeleteAccessEntry", &[on("eks:DeleteAccessEntry", ACCESS_ENTRY)], access_entry::delete_access_entry),
     operation!("DeleteCluster", &[on("eks:DeleteCluster", CLUSTER_BY_NAME)], cluster::delete_cluster),
+    operation!("DeleteNodegroup", &[on("eks:DeleteNodegroup", NODEGROUP)], nodegroup::delete_nodegroup),
     operation!(
         "DescribeAccessEntry",
         &[on("eks:DescribeAccessEntry", ACCESS_ENTRY)],
@@ -110,6 +120,7 @@ const OPERATIONS: &[Operation] = &[
         &[on("eks:DescribeClusterVersions", ANY)],
         version::describe_cluster_versions
     ),
+    operation!("DescribeNodegroup", &[on("eks:DescribeNodegroup", NODEGROUP)], nodegroup::describe_nodegroup),
     operation!("DescribeUpdate", &[on("eks:DescribeUpdate", CLUSTER_BY_NAME)], update::describe_update),
     operation!(
         "DisassociateAccessPolicy",
@@ -124,10 +135,16 @@ const OPERATIONS: &[Operation] = &[
         access_policy::list_associated_access_policies
     ),
     operation!("ListClusters", &[on("eks:ListClusters", ANY)], cluster::list_clusters),
+    operation!("ListNodegroups", &[on("eks:ListNodegroups", CLUSTER)], nodegroup::list_nodegroups),
     operation!("ListTagsForResource", &[on("eks:ListTagsForResource", NAMED_ARN)], tag::list_tags_for_resource),
     operation!("ListUpdates", &[on("eks:ListUpdates", CLUSTER_BY_NAME)], update::list_updates),
     operation!("TagResource", &[on("eks:TagResource", NAMED_ARN)], tag::tag_resource),
     operation!("UntagResource", &[on("eks:UntagResource", NAMED_ARN)], tag::untag_resource),
     operation!("UpdateAccessEntry", &[on("eks:UpdateAccessEntry", ACCESS_ENTRY)], access_entry::update_access_entry),
     operation!("UpdateClusterConfig", &[UPDATE_CLUSTER_CONFIG], cluster_config::update_cluster_config),
+    operation!(
+        "UpdateNodegroupConfig",
+        &[on("eks:UpdateNodegroupConfig", NODEGROUP)],
+        nodegroup_config::update_nodegroup_config
+    ),
 ];

@@ -5,6 +5,7 @@ use cove_base::Timestamp;
 use cove_base::arn::Arn;
 use serde::Serialize;
 
+use super::nodegroup_state::{Nodegroup, NodegroupStatus, OwnTemplate, Scaling, Taint, UpdateConfig};
 use super::state::{AccessEntry, UpdateError, UpdateParam, VpcConfig};
 use super::state::{AccessScope, AssociatedPolicy, Cluster, ClusterStatus, Issue, LogSetup, StringMap, Update};
 
@@ -242,5 +243,90 @@ impl From<&AssociatedPolicy> for AssociatedPolicyView {
             associated_at: seconds(policy.associated_at),
             modified_at: seconds(policy.modified_at),
         }
+    }
+}
+
+#[derive(Serialize)]
+struct NamedGroup {
+    name: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodegroupResources {
+    auto_scaling_groups: Vec<NamedGroup>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodegroupView {
+    nodegroup_name: String,
+    nodegroup_arn: String,
+    cluster_name: String,
+    version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release_version: Option<String>,
+    created_at: f64,
+    modified_at: f64,
+    status: NodegroupStatus,
+    capacity_type: String,
+    scaling_config: Scaling,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    instance_types: Vec<String>,
+    subnets: Vec<String>,
+    ami_type: String,
+    node_role: String,
+    labels: StringMap,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    taints: Vec<Taint>,
+    resources: NodegroupResources,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_size: Option<u32>,
+    health: Health,
+    update_config: UpdateConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_repair_config: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    launch_template: Option<OwnTemplate>,
+    tags: StringMap,
+}
+
+/// `{"nodegroup": ...}`.
+#[derive(Serialize)]
+pub struct NodegroupOutput {
+    nodegroup: NodegroupView,
+}
+
+impl NodegroupOutput {
+    /// A node group as the API shows it. Its Auto Scaling group is named once it is made.
+    pub fn new(nodegroup: &Nodegroup) -> Self {
+        let n = nodegroup.clone();
+        let groups = n.made_group.then(|| NamedGroup { name: n.group_name() });
+        let view = NodegroupView {
+            resources: NodegroupResources { auto_scaling_groups: groups.into_iter().collect() },
+            nodegroup_name: n.name,
+            nodegroup_arn: n.arn,
+            cluster_name: n.cluster,
+            version: n.version,
+            release_version: n.release_version,
+            created_at: seconds(n.created_at),
+            modified_at: seconds(n.modified_at),
+            status: n.status,
+            capacity_type: n.capacity_type,
+            scaling_config: n.scaling,
+            instance_types: n.instance_types,
+            subnets: n.subnets,
+            ami_type: n.ami_type,
+            node_role: n.node_role,
+            labels: n.labels,
+            taints: n.taints,
+            disk_size: n.disk_size,
+            health: Health { issues: n.issues },
+            update_config: n.update_config,
+            node_repair_config: n.node_repair_config,
+            launch_template: n.own_template,
+            tags: n.tags,
+        };
+        Self { nodegroup: view }
     }
 }

@@ -2,6 +2,5 @@
 
 mod access;
 mod door;
-mod every_kind;
 mod help;
 mod subresources;

@@ -1,6 +1,7 @@
 //! EC2's table of operations.
 
 use cove_aws_wire::fault::Fault;
+use serde_json::Value;
 
 use super::{instances, launch_templates, networks, offers, run_instances, security_groups, tag_ops};
 use crate::ec2::default_vpc::ensure;
@@ -9,17 +10,26 @@ use crate::ec2::instances::Interface;
 use crate::ec2::reconcile;
 use crate::ec2::state::{DhcpOptions, InternetGateway, NetworkAcl, RouteTable, Subnet, Vpc};
 use crate::input::{permit, read};
-use crate::operation::{Operation, Permission, Service};
+use crate::operation::{Cx, Operation, Permission, Service};
+
+/// What holds for every operation: the region has its default VPC, and a dry run ends here.
+async fn begin(cx: &Cx, input: &mut Value) -> Result<(), Fault> {
+    let dry = input.as_object_mut().and_then(|members| members.remove("DryRun")).is_some_and(|dry| dry == true);
+    if dry {
+        let message = "Request would have succeeded, but DryRun flag is set.";
+        return Err(Fault::new(412, "DryRunOperation", message));
+    }
+    ensure(cx).await.map(|_| ())
+}
 
 macro_rules! row {
     ($name:literal, $permissions:expr, $function:path) => {
         Operation {
             name: $name,
             permissions: $permissions,
-            run: |cx, input| {
+            run: |cx, mut input| {
                 Box::pin(async move {
-                    // Whatever is asked first of a region, it has its default VPC.
-                    ensure(&cx).await?;
+                    begin(&cx, &mut input).await?;
                     let output = $function(cx, read($name, input)?).await?;
                     serde_json::to_value(output).map_err(Fault::internal)
                 })
@@ -233,25 +243,11 @@ pub const SERVICE: Service = Service {
     start: reconcile::start,
 };
 
-/// `iam:PassRole` for an instance profile is checked by the operation: the role is known only when the profile is.
 const RUN: &[Permission] = &[
     permit!(
         "ec2:RunInstances",
-        [
-            "arn:aws:ec2:${Region}:${Account}:instance/*",
-            "arn:aws:ec2:${Region}::image/${ImageId}",
-            "arn:aws:ec2:${Region}:${Account}:network-interface/*",
-            "arn:aws:ec2:${Region}:${Account}:security-group/${SecurityGroupIds}",
-            "arn:aws:ec2:${Region}:${Account}:subnet/${SubnetId}",
-            "arn:aws:ec2:${Region}:${Account}:volume/*"
-        ],
+        ["arn:aws:ec2:${Region}:${Account}:instance/*", "arn:aws:ec2:${Region}::image/${ImageId}"],
         [("ec2:InstanceType", "InstanceType")]
-    ),
-    permit!(
-        "ec2:RunInstances",
-        ["arn:aws:ec2:${Region}:${Account}:launch-template/${LaunchTemplate.LaunchTemplateId}"],
-        [],
-        if "LaunchTemplate"
     ),
     permit!("ec2:CreateTags", ["arn:aws:ec2:${Region}:${Account}:instance/*"], [], if "TagSpecifications"),
 ];

@@ -179,6 +179,7 @@ fn new_entry(cx: &Cx, cluster: &str, principal: &Arn, principal_id: Option<Strin
         kind: "STANDARD".into(),
         username: default_username(principal),
         groups: Vec::new(),
+        made_by_eks: false,
         policies: Vec::new(),
         tags: StringMap::new(),
         created_at: cx.rt.now(),
@@ -201,12 +202,13 @@ pub(super) fn of_creator(cx: &Cx, cluster: &Cluster, ids: &mut Ids) -> Option<Ac
 }
 
 /// The entry through which the nodes of a managed node group join in the API modes.
-pub async fn of_node_role(cx: &Cx, cluster: &str, role_arn: &str, kind: &str) -> Result<Option<AccessEntry>, Fault> {
+pub async fn of_node_role(cx: &Cx, cluster: &str, role_arn: &str) -> Result<Option<AccessEntry>, Fault> {
     let Ok(principal) = role_arn.parse::<Arn>() else { return Ok(None) };
     let id = principals::unique_id(cx, &principal).await?;
     let mut ids = Ids::regional(cx, 1).await?;
     let mut entry = new_entry(cx, cluster, &principal, id, &mut ids);
-    entry.kind = kind.into();
+    entry.kind = "EC2_LINUX".into();
+    entry.made_by_eks = true;
     entry.username = "system:node:{{EC2PrivateDNSName}}".into();
     entry.groups = vec!["system:nodes".into()];
     Ok(Some(entry))

@@ -5,7 +5,8 @@ use cove_base::arn::Arn;
 use serde::{Deserialize, Serialize};
 
 use super::access_entry::Nothing;
-use crate::eks::state::{AccessEntry, Cluster, Nodegroup, StringMap};
+use crate::eks::nodegroup_state::Nodegroup;
+use crate::eks::state::{AccessEntry, Cluster, StringMap};
 use crate::operation::Cx;
 use crate::records::Resource;
 

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::cluster;
 use crate::eks::faults;
+use crate::eks::nodegroup_state::Nodegroup;
 use crate::eks::paging::page;
-use crate::eks::state::{Nodegroup, Update};
+use crate::eks::state::Update;
 use crate::eks::view::UpdateOutput;
 use crate::operation::Cx;
 

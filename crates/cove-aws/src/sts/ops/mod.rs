@@ -1,4 +1,3 @@
 //! STS's operations.
 
-pub mod assume_role;
 pub mod identity;
