@@ -334,7 +334,9 @@ fn canonical_path(path: &str) -> String {
             other => kept.push(other),
         }
     }
-    let slash = if path.len() > 1 && path.ends_with('/') && !kept.is_empty() { "/" } else { "" };
+    // A dot segment at the end leaves the slash before it.
+    let ends_open = ["/", "/.", "/.."].iter().any(|end| path.ends_with(end));
+    let slash = if ends_open && !kept.is_empty() { "/" } else { "" };
     percent_encode(&format!("/{}{slash}", kept.join("/")), true)
 }
 

@@ -4,9 +4,10 @@
 //! request speaks; only requests that end here have no place in a virtual run.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cove_aws_wire::credentials::KeyLookup;
@@ -34,6 +35,10 @@ use crate::door::front_log::{RequestLine, RequestLog};
 
 /// The largest body that is read; AWS's limits on what these services take are far below.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// How long a client may take to begin, and to shake hands.
+const FIRST_BYTES: Duration = Duration::from_secs(10);
+/// How long running requests may take to end when the front stops.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(25);
 const TLS_HANDSHAKE: u8 = 0x16;
 const HEALTH: &str = "/_cove/health";
 
@@ -68,7 +73,7 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for OnRunti
 impl Front {
     /// Accepts connections until `stop` resolves, then lets running requests end.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()> + Send) {
-        let graceful = Arc::new(GracefulShutdown::new());
+        let graceful = GracefulShutdown::new();
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
@@ -82,8 +87,9 @@ impl Front {
                 Err(error) => tracing::warn!("aws door: accept: {error}"),
             }
         }
-        if let Ok(graceful) = Arc::try_unwrap(graceful) {
-            graceful.shutdown().await;
+        // Requests that are held for a waiter end by themselves; what is left then is cut off.
+        if self.rt.timeout(LONGEST_GOODBYE, graceful.shutdown()).await.is_none() {
+            tracing::debug!("aws door: connections were cut off");
         }
     }
 
@@ -94,16 +100,18 @@ impl Front {
         watcher: hyper_util::server::graceful::Watcher,
     ) {
         let rt = self.rt.clone();
-        rt.spawn("aws door: connection", async move {
+        self.rt.clone().spawn("aws door: connection", async move {
             let mut first = [0; 1];
-            let is_tls = matches!(stream.peek(&mut first).await, Ok(1) if first[0] == TLS_HANDSHAKE);
+            let Some(Ok(1)) = rt.timeout(FIRST_BYTES, stream.peek(&mut first)).await else { return };
+            let is_tls = first[0] == TLS_HANDSHAKE;
             let _ = stream.set_nodelay(true);
             let origin = Origin { source_ip: peer.ip(), secure: is_tls };
             match (is_tls, self.tls.clone()) {
                 (false, _) => self.connection(stream, origin, watcher).await,
-                (true, Some(tls)) => match tls.accept(stream).await {
-                    Ok(stream) => self.connection(stream, origin, watcher).await,
-                    Err(error) => tracing::debug!("aws door: TLS: {error}"),
+                (true, Some(tls)) => match rt.timeout(FIRST_BYTES, tls.accept(stream)).await {
+                    Some(Ok(stream)) => self.connection(stream, origin, watcher).await,
+                    Some(Err(error)) => tracing::debug!("aws door: TLS: {error}"),
+                    None => {}
                 },
                 (true, None) => tracing::debug!("aws door: a TLS connection, but no certificate"),
             }
@@ -265,5 +273,6 @@ async fn whole(request: Request<Incoming>) -> Result<HttpRequest, u16> {
     })
 }
 
-/// The address that requests of tests come from.
-pub const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+#[cfg(test)]
+#[path = "front_tests.rs"]
+mod tests;

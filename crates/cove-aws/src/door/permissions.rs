@@ -82,7 +82,8 @@ impl Check<'_> {
     }
 
     fn evaluate(&self, request: &AwsRequest, operation: &Operation, applied: &AppliedPolicies) -> Result<(), Fault> {
-        let session: Vec<AppliedPolicy> = request.caller.session.iter().flat_map(|s| &s.policies).map(inline).collect();
+        let session: Vec<AppliedPolicy> =
+            request.caller.session.iter().flat_map(|s| &s.policies).map(|d| inline(d)).collect();
         let identity = self.parsed.all(&applied.identity)?;
         let boundary = self.parsed.all(applied.boundary.as_slice())?;
         let session = self.parsed.all(&session)?;
@@ -123,6 +124,6 @@ impl Check<'_> {
     }
 }
 
-fn inline(document: &String) -> AppliedPolicy {
-    AppliedPolicy { arn: None, document: document.clone() }
+fn inline(document: &str) -> AppliedPolicy {
+    AppliedPolicy { arn: None, document: document.into() }
 }
