@@ -284,7 +284,7 @@ pub fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let is_word = |p: &&str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase());
     let last = parts.last().is_some_and(|p| !p.is_empty() && p.len() <= 2 && p.bytes().all(|b| b.is_ascii_digit()));
-    (3..=5).contains(&parts.len()) && parts[..parts.len() - 1].iter().all(|p| is_word(p)) && last
+    (3..=5).contains(&parts.len()) && parts[..parts.len() - 1].iter().all(is_word) && last
 }
 
 /// Reads `YYYYMMDDTHHMMSSZ`.
