@@ -15,6 +15,9 @@ pub mod queue;
 mod inbox;
 mod writes;
 
+#[cfg(test)]
+mod testing;
+
 pub use cycle::would_fit;
 pub use framework::{ClusterState, NodeInfo, NodeView, PodView, Reason};
 pub use scheduler::{Handle, run};

@@ -57,3 +57,36 @@ fn full_name(image: &str) -> String {
     let tagged = image.rfind(':').is_some_and(|colon| image.rfind('/').is_none_or(|slash| colon > slash));
     if tagged { image.into() } else { format!("{image}:latest") }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn table() {
+        let with = |name: &str, images: &[(&str, i64)]| {
+            let images: Vec<_> = images.iter().map(|(n, mib)| json!({"names": [n], "sizeBytes": mib * MIB})).collect();
+            node(name, json!({"status": {"images": images}}))
+        };
+        let nodes = [
+            with("a", &[("gcr.io/40:latest", 40), ("gcr.io/2000:v1", 2000)]),
+            with("b", &[("gcr.io/250:latest", 250)]),
+        ];
+        let state = cluster(nodes, []);
+        let using = |images: &[&str]| {
+            let containers: Vec<_> = images.iter().map(|image| json!({"name": "c", "image": image})).collect();
+            pod("p", json!({"spec": {"containers": containers}}))
+        };
+        for (images, expected) in [
+            (&["gcr.io/40", "gcr.io/250"][..], [0, 5]),
+            (&["gcr.io/2000:v1"], [100, 0]),
+            (&["gcr.io/2000"], [0, 0]),
+            (&["localhost:5000/x"], [0, 0]),
+        ] {
+            assert_eq!(scores(&ImageLocality, &state, &using(images)), expected, "{images:?}");
+        }
+    }
+}

@@ -201,3 +201,90 @@ impl Score for Preferred<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::*;
+
+    const ZONE: &str = "topology.kubernetes.io/zone";
+
+    fn term(app: &str, key: &str) -> serde_json::Value {
+        json!({"labelSelector": {"matchLabels": {"app": app}}, "topologyKey": key})
+    }
+
+    fn required(terms: serde_json::Value) -> serde_json::Value {
+        json!({"requiredDuringSchedulingIgnoredDuringExecution": terms})
+    }
+
+    fn with(name: &str, app: &str, kind: &str, affinity: serde_json::Value) -> std::sync::Arc<PodView> {
+        pod(name, json!({"metadata": {"labels": {"app": app}}, "spec": {"affinity": {kind: affinity}}}))
+    }
+
+    fn three() -> [crate::framework::NodeView; 3] {
+        [in_zone("a", "z1"), in_zone("b", "z1"), in_zone("x", "z2")]
+    }
+
+    #[test]
+    fn near() {
+        let state = cluster(three(), [(labelled("1", json!({"app": "db"})), "a")]);
+        let no = "never: node(s) didn't match pod affinity rules";
+        let near =
+            |app: &str, terms| verdicts(&InterPodAffinity, &state, &with("p", app, "podAffinity", required(terms)));
+        assert_eq!(near("web", json!([term("db", ZONE)])), ["fits", "fits", no]);
+        assert_eq!(near("web", json!([term("db", "kubernetes.io/hostname")])), ["fits", no, no]);
+        assert_eq!(near("web", json!([term("web", ZONE)])), ["fits", "fits", "fits"], "the first of its group");
+        assert_eq!(near("web", json!([term("none", ZONE)])), [no, no, no]);
+        let mut elsewhere = term("db", ZONE);
+        elsewhere["namespaces"] = json!(["other"]);
+        assert_eq!(near("web", json!([elsewhere])), [no, no, no]);
+        let mut anywhere = term("db", ZONE);
+        anywhere["namespaceSelector"] = json!({});
+        assert_eq!(near("web", json!([anywhere])), ["fits", "fits", no]);
+    }
+
+    #[test]
+    fn far() {
+        let state = cluster(three(), [(labelled("1", json!({"app": "db"})), "a")]);
+        let no = "node(s) didn't match pod anti-affinity rules";
+        let far = |key: &str| {
+            let pod = with("p", "web", "podAntiAffinity", required(json!([term("db", key)])));
+            verdicts(&InterPodAffinity, &state, &pod)
+        };
+        assert_eq!(far(ZONE), [no, no, "fits"]);
+        assert_eq!(far("kubernetes.io/hostname"), [no, "fits", "fits"]);
+    }
+
+    #[test]
+    fn those_who_are_there_refuse_too() {
+        let loner = with("1", "db", "podAntiAffinity", required(json!([term("web", ZONE)])));
+        let state = cluster(three(), [(loner, "a")]);
+        let no = "node(s) didn't satisfy existing pods anti-affinity rules";
+        assert_eq!(verdicts(&InterPodAffinity, &state, &labelled("p", json!({"app": "web"}))), [no, no, "fits"]);
+        assert_eq!(verdicts(&InterPodAffinity, &state, &labelled("p", json!({"app": "x"}))), ["fits"; 3]);
+    }
+
+    #[test]
+    fn wishes_of_both_sides() {
+        let wish = |weight: u32, app: &str, key: &str| json!({"weight": weight, "podAffinityTerm": term(app, key)});
+        let preferred = |terms| json!({"preferredDuringSchedulingIgnoredDuringExecution": terms});
+        let db = || labelled("1", json!({"app": "db"}));
+        let near = with(
+            "p",
+            "web",
+            "podAffinity",
+            preferred(json!([wish(10, "db", ZONE), wish(10, "db", "kubernetes.io/hostname")])),
+        );
+        let of = |state: &crate::framework::ClusterState, pod: &PodView| scores(&InterPodAffinity, state, pod);
+        assert_eq!(of(&cluster(three(), [(db(), "a")]), &near), [100, 50, 0]);
+        let far = with("p", "web", "podAntiAffinity", preferred(json!([wish(10, "db", ZONE)])));
+        assert_eq!(of(&cluster(three(), [(db(), "a")]), &far), [0, 0, 100]);
+        let wishing = with("1", "db", "podAffinity", preferred(json!([wish(10, "web", ZONE)])));
+        assert_eq!(of(&cluster(three(), [(wishing, "x")]), &labelled("p", json!({"app": "web"}))), [0, 0, 100]);
+        let needing = with("1", "db", "podAffinity", required(json!([term("web", ZONE)])));
+        assert_eq!(of(&cluster(three(), [(needing, "a")]), &labelled("p", json!({"app": "web"}))), [100, 100, 0]);
+        assert!(of(&cluster(three(), [(db(), "a")]), &labelled("p", json!({"app": "web"}))).is_empty());
+    }
+}

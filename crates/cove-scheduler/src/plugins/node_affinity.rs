@@ -66,3 +66,61 @@ impl Score for Preferred<'_> {
         in_proportion(scores, false);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::*;
+
+    fn demanding(affinity: serde_json::Value) -> std::sync::Arc<PodView> {
+        pod("p", json!({"spec": {"affinity": {"nodeAffinity": affinity}}}))
+    }
+
+    #[test]
+    fn demands() {
+        let state = cluster([in_zone("a", "z1"), in_zone("b", "z2")], []);
+        let no = "never: node(s) didn't match Pod's node affinity/selector";
+        let zone = |operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": operator, "values": values}]});
+        let name =
+            |values: &[&str]| json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": values}]});
+        for (terms, expected) in [
+            (json!([zone("In", &["z1"])]), ["fits", no]),
+            (json!([zone("NotIn", &["z1"])]), [no, "fits"]),
+            (json!([zone("In", &["z1"]), zone("In", &["z2"])]), ["fits", "fits"]),
+            (json!([{}]), [no, no]),
+            (json!([name(&["b"])]), [no, "fits"]),
+        ] {
+            let required = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}});
+            assert_eq!(verdicts(&NodeAffinity, &state, &demanding(required)), expected, "{terms}");
+        }
+        let selector = pod("p", json!({"spec": {"nodeSelector": {"topology.kubernetes.io/zone": "z2"}}}));
+        assert_eq!(verdicts(&NodeAffinity, &state, &selector), [no, "fits"]);
+    }
+
+    #[test]
+    fn the_only_nodes_that_can_be_meant() {
+        let name = |values: &[&str]| json!({"key": "metadata.name", "operator": "In", "values": values});
+        let allowed = |terms: serde_json::Value| {
+            let required = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}});
+            let names = NodeAffinity.allowed_nodes(&demanding(required));
+            names.map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(allowed(json!([{"matchFields": [name(&["a"])]}, {"matchFields": [name(&["b"])]}])).unwrap(), "a b");
+        assert_eq!(allowed(json!([{"matchFields": [name(&["a"]), name(&["b"])]}])).unwrap(), "");
+        assert_eq!(allowed(json!([{"matchFields": [name(&["a"])]}, {"matchExpressions": []}])), None);
+    }
+
+    #[test]
+    fn preferences() {
+        let state = cluster([in_zone("a", "z1"), in_zone("b", "z2"), in_zone("c", "z3")], []);
+        let wish = |weight: u32, zone: &str| {
+            let term = json!({"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]});
+            json!({"weight": weight, "preference": {"matchExpressions": [term]}})
+        };
+        let wishes = json!([wish(80, "z1"), wish(20, "z2"), {"weight": 5, "preference": {}}]);
+        let pod = demanding(json!({"preferredDuringSchedulingIgnoredDuringExecution": wishes}));
+        assert_eq!(scores(&NodeAffinity, &state, &pod), [100, 25, 0]);
+    }
+}

@@ -33,3 +33,22 @@ impl Filter for Prepared<'_> {
         Verdict::Unresolvable
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn table() {
+        let state = cluster([node("a", json!(null)), node("b", json!(null))], []);
+        assert_eq!(verdicts(&NodeName, &state, &pod("p", json!(null))), ["fits", "fits"]);
+        let named = pod("p", json!({"spec": {"nodeName": "b"}}));
+        assert_eq!(
+            verdicts(&NodeName, &state, &named),
+            ["never: node(s) didn't match the requested node name", "fits"]
+        );
+    }
+}

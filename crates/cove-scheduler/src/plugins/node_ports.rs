@@ -35,3 +35,31 @@ impl Filter for Prepared<'_> {
         Verdict::Unschedulable
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn table() {
+        let with = |name: &str, port: serde_json::Value| {
+            pod(name, json!({"spec": {"containers": [{"name": "c", "image": "i", "ports": [port]}]}}))
+        };
+        let taken = with("q", json!({"hostPort": 80, "hostIP": "10.0.0.1", "protocol": "TCP"}));
+        let state = cluster([node("a", json!(null)), node("b", json!(null))], [(taken, "a")]);
+        let no = "node(s) didn't have free ports for the requested pod ports";
+        for (port, expected) in [
+            (json!({"hostPort": 80}), no),
+            (json!({"hostPort": 80, "hostIP": "10.0.0.1"}), no),
+            (json!({"hostPort": 80, "hostIP": "10.0.0.2"}), "fits"),
+            (json!({"hostPort": 80, "protocol": "UDP"}), "fits"),
+            (json!({"hostPort": 81}), "fits"),
+            (json!({"containerPort": 80}), "fits"),
+        ] {
+            assert_eq!(verdicts(&NodePorts, &state, &with("p", port.clone())), [expected, "fits"], "{port}");
+        }
+    }
+}

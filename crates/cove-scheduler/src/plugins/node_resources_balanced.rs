@@ -43,3 +43,22 @@ impl Score for Prepared<'_> {
 fn part(all: i64, used: i64) -> Option<f64> {
     (all != 0).then(|| (used as f64 / all as f64).min(1.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn table() {
+        let sized =
+            |name: &str, cpu: &str| node(name, json!({"status": {"allocatable": {"cpu": cpu, "memory": "10000"}}}));
+        let state = cluster([sized("a", "4"), sized("b", "6")], []);
+        let scores = |pod: &crate::framework::PodView| scores(&NodeResourcesBalancedAllocation, &state, pod);
+        assert_eq!(scores(&asking("p", "3", "5000")), [87, 100]);
+        assert_eq!(scores(&asking("p", "6", "0")), [50, 50], "no part is above 1");
+        assert!(scores(&pod("p", json!(null))).is_empty(), "a pod that asks for nothing is not scored");
+    }
+}

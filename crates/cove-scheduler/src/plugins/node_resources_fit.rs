@@ -91,3 +91,55 @@ fn free_part(all: i64, used: i64) -> i64 {
     }
     (i128::from(all - used) * i128::from(MAX_SCORE) / i128::from(all)) as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::*;
+
+    fn sized(name: &str, cpu: &str, memory: &str, pods: &str) -> crate::framework::NodeView {
+        node(
+            name,
+            json!({"status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": pods, "example.com/x": "2"}}}),
+        )
+    }
+
+    #[test]
+    fn what_fits() {
+        let nodes = || [sized("a", "1", "1Gi", "1"), sized("b", "2", "2Gi", "10")];
+        let state = cluster(nodes(), [(asking("q", "500m", "512Mi"), "a"), (asking("r", "500m", "512Mi"), "b")]);
+        let extended = |amount: &str| {
+            let requests = json!({"example.com/x": amount});
+            pod("p", json!({"spec": {"containers": [{"name": "c", "resources": {"requests": requests}}]}}))
+        };
+        for (pod, expected) in [
+            (asking("p", "500m", "512Mi"), ["Too many pods", "fits"]),
+            (asking("p", "1", "512Mi"), ["Too many pods, Insufficient cpu", "fits"]),
+            (
+                asking("p", "1600m", "1600Mi"),
+                [
+                    "never: Too many pods, Insufficient cpu, Insufficient memory",
+                    "Insufficient cpu, Insufficient memory",
+                ],
+            ),
+            (asking("p", "3", "0"), ["never: Too many pods, Insufficient cpu", "never: Insufficient cpu"]),
+            (extended("2"), ["Too many pods", "fits"]),
+            (extended("3"), ["never: Too many pods, Insufficient example.com/x", "never: Insufficient example.com/x"]),
+            (pod("p", json!(null)), ["Too many pods", "fits"]),
+        ] {
+            assert_eq!(verdicts(&NodeResourcesFit, &state, &pod), expected, "{:?}", pod.requests);
+        }
+    }
+
+    #[test]
+    fn the_emptier_node_is_better() {
+        let state = cluster([sized("a", "4", "10000", "10"), sized("b", "6", "10000", "10")], []);
+        assert_eq!(scores(&NodeResourcesFit, &state, &asking("p", "3", "5000")), [37, 50]);
+        assert_eq!(scores(&NodeResourcesFit, &state, &asking("p", "5", "20000")), [0, 8]);
+        let used =
+            cluster([sized("a", "4", "16Gi", "10"), sized("b", "4", "16Gi", "10")], [(pod("q", json!(null)), "a")]);
+        assert_eq!(scores(&NodeResourcesFit, &used, &pod("p", json!(null))), [96, 97], "defaults count");
+    }
+}

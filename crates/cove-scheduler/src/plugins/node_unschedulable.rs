@@ -33,3 +33,26 @@ impl Filter for Prepared {
         Verdict::Unresolvable
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn table() {
+        let state = cluster([node("a", json!(null)), node("b", json!({"spec": {"unschedulable": true}}))], []);
+        let tolerant = |toleration| pod("p", json!({"spec": {"tolerations": [toleration]}}));
+        let cordoned = "never: node(s) were unschedulable";
+        for (pod, expected) in [
+            (pod("p", json!(null)), ["fits", cordoned]),
+            (tolerant(json!({"operator": "Exists"})), ["fits", "fits"]),
+            (tolerant(json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})), ["fits", "fits"]),
+            (tolerant(json!({"key": "other", "operator": "Exists"})), ["fits", cordoned]),
+        ] {
+            assert_eq!(verdicts(&NodeUnschedulable, &state, &pod), expected, "{:?}", pod.tolerations);
+        }
+    }
+}

@@ -215,3 +215,81 @@ impl Score for Soft<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::*;
+
+    const NO: &str = "node(s) didn't match pod topology spread constraints";
+
+    fn spread(constraint: serde_json::Value) -> std::sync::Arc<PodView> {
+        let mut constraint = constraint;
+        constraint["labelSelector"] = json!({"matchLabels": {"app": "a"}});
+        let labels = json!({"app": "a"});
+        pod("p", json!({"metadata": {"labels": labels}, "spec": {"topologySpreadConstraints": [constraint]}}))
+    }
+
+    fn app(name: &str) -> std::sync::Arc<PodView> {
+        labelled(name, json!({"app": "a"}))
+    }
+
+    #[test]
+    fn what_must_be_even() {
+        let ending = json!({"metadata": {"labels": {"app": "a"}, "deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        let other = json!({"metadata": {"labels": {"app": "a"}, "namespace": "other"}});
+        let state = cluster(
+            [in_zone("a", "z1"), in_zone("b", "z1"), in_zone("x", "z2"), node("y", json!(null))],
+            [(app("1"), "a"), (app("2"), "a"), (app("3"), "x"), (pod("4", ending), "x"), (pod("5", other), "x")],
+        );
+        let missing = "never: node(s) didn't match pod topology spread constraints (missing required label)";
+        let zone = |skew: u32| json!({"maxSkew": skew, "topologyKey": ZONE, "whenUnsatisfiable": "DoNotSchedule"});
+        for (constraint, expected) in [
+            (zone(1), [NO, NO, "fits", missing]),
+            (zone(2), ["fits", "fits", "fits", missing]),
+            (json!({"maxSkew": 1, "topologyKey": HOSTNAME}), [NO, "fits", NO, "fits"]),
+            (json!({"maxSkew": 2, "topologyKey": ZONE, "minDomains": 3}), [NO, NO, "fits", missing]),
+        ] {
+            assert_eq!(verdicts(&PodTopologySpread, &state, &spread(constraint.clone())), expected, "{constraint}");
+        }
+    }
+
+    #[test]
+    fn which_nodes_count() {
+        let tainted = json!({"spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]}});
+        let state = cluster([node("a", json!(null)), node("b", tainted)], [(app("1"), "a")]);
+        let by_host = |policy: serde_json::Value| {
+            let mut constraint = json!({"maxSkew": 1, "topologyKey": HOSTNAME});
+            constraint["nodeTaintsPolicy"] = policy;
+            spread(constraint)
+        };
+        assert_eq!(verdicts(&PodTopologySpread, &state, &by_host(json!("Ignore"))), [NO, "fits"]);
+        assert_eq!(verdicts(&PodTopologySpread, &state, &by_host(json!("Honor")))[0], "fits");
+    }
+
+    #[test]
+    fn what_should_be_even() {
+        let four = || ["a", "b", "x", "y"].map(|name| node(name, json!(null)));
+        let pods =
+            [(app("1"), "a"), (app("2"), "a"), (app("3"), "b"), (app("4"), "y"), (app("5"), "y"), (app("6"), "y")];
+        let state = cluster(four(), pods);
+        let soft = spread(json!({"maxSkew": 1, "topologyKey": HOSTNAME, "whenUnsatisfiable": "ScheduleAnyway"}));
+        // ln(6) each: 4, 2, 0, 5.
+        assert_eq!(scores(&PodTopologySpread, &state, &soft), [20, 60, 100, 0]);
+        let zone = spread(json!({"maxSkew": 1, "topologyKey": ZONE, "whenUnsatisfiable": "ScheduleAnyway"}));
+        assert_eq!(scores(&PodTopologySpread, &state, &zone), [0, 0, 0, 0], "nodes without the label are left out");
+    }
+
+    #[test]
+    fn pods_of_a_service_are_spread_by_default() {
+        let nodes = [in_zone("a", "z1"), in_zone("b", "z1"), in_zone("x", "z2")];
+        let mut state = cluster(nodes, [(app("1"), "a"), (app("2"), "a")]);
+        assert!(scores(&PodTopologySpread, &state, &app("p")).is_empty());
+        let selector = crate::framework::Selector::of_map(&json!({"app": "a"}));
+        state.set_service(cove_kube_client::Key::new("default", "s"), Some(selector));
+        // Host: ln(5) * count + 2; zone: ln(4) * count + 4: 12, 9, 6.
+        assert_eq!(scores(&PodTopologySpread, &state, &app("p")), [50, 75, 100]);
+    }
+}

@@ -59,3 +59,52 @@ impl Score for Soft<'_> {
         in_proportion(scores, true);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::*;
+
+    fn tainted(name: &str, taints: &[(&str, &str, &str)]) -> crate::framework::NodeView {
+        let taints: Vec<_> = taints.iter().map(|(k, v, e)| json!({"key": k, "value": v, "effect": e})).collect();
+        node(name, json!({"spec": {"taints": taints}}))
+    }
+
+    #[test]
+    fn hard_taints() {
+        let state = cluster(
+            [
+                tainted("a", &[]),
+                tainted("b", &[("k", "v", "NoSchedule")]),
+                tainted("c", &[("k", "v", "NoExecute")]),
+                tainted("d", &[("k", "v", "PreferNoSchedule")]),
+            ],
+            [],
+        );
+        let no = "never: node(s) had untolerated taint(s)";
+        for (toleration, expected) in [
+            (json!({"key": "k", "value": "v"}), ["fits", "fits", "fits", "fits"]),
+            (json!({"key": "k", "value": "w"}), ["fits", no, no, "fits"]),
+            (json!({"key": "k", "operator": "Exists", "effect": "NoSchedule"}), ["fits", "fits", no, "fits"]),
+            (json!({"operator": "Exists"}), ["fits", "fits", "fits", "fits"]),
+            (json!({"key": "k", "operator": "Gt", "value": "v"}), ["fits", no, no, "fits"]),
+        ] {
+            let pod = pod("p", json!({"spec": {"tolerations": [toleration]}}));
+            assert_eq!(verdicts(&TaintToleration, &state, &pod), expected, "{toleration}");
+        }
+    }
+
+    #[test]
+    fn soft_taints() {
+        let soft = "PreferNoSchedule";
+        let state = cluster(
+            [tainted("a", &[]), tainted("b", &[("k", "1", soft)]), tainted("c", &[("k", "1", soft), ("k", "2", soft)])],
+            [],
+        );
+        assert_eq!(scores(&TaintToleration, &state, &pod("p", json!(null))), [100, 50, 0]);
+        let all = pod("p", json!({"spec": {"tolerations": [{"operator": "Exists"}]}}));
+        assert_eq!(scores(&TaintToleration, &state, &all), [100, 100, 100]);
+    }
+}
