@@ -9,11 +9,6 @@ pub fn find<'a>(conditions: &'a [Value], kind: &str) -> Option<&'a Value> {
     conditions.iter().find(|c| text(c, "/type") == kind)
 }
 
-/// Whether the condition of a type is `True`.
-pub fn is_true(conditions: &[Value], kind: &str) -> bool {
-    find(conditions, kind).is_some_and(|c| text(c, "/status") == "True")
-}
-
 /// A condition with its transition at `now`.
 pub fn new(kind: &str, status: &str, now: &str, reason: &str, message: &str) -> Value {
     json!({ "type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message })

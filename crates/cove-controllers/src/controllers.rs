@@ -10,8 +10,8 @@ use cove_kube_client::controller::{Setup, start};
 
 use crate::shared::{Config, MANAGER, Shared};
 use crate::{
-    cluster_role_aggregation, daemon_set, deployment, endpoint_slice, endpoints, garbage_collector, namespace,
-    replica_set, root_ca, service_account,
+    cluster_role_aggregation, daemon_set, deployment, disruption, endpoint_slice, endpoints, garbage_collector,
+    namespace, node_lifecycle, pod_gc, replica_set, root_ca, service_account, taint_eviction, zone_eviction,
 };
 
 /// Every controller, in the order in which they hear of a change.
@@ -26,6 +26,11 @@ pub const CONTROLLERS: &[&Controller<Shared>] = &[
     &garbage_collector::CONTROLLER,
     &endpoint_slice::CONTROLLER,
     &endpoints::CONTROLLER,
+    &node_lifecycle::CONTROLLER,
+    &zone_eviction::CONTROLLER,
+    &taint_eviction::CONTROLLER,
+    &pod_gc::CONTROLLER,
+    &disruption::CONTROLLER,
 ];
 
 /// Starts all controllers of one cluster. `client_for` gets a controller's name (or [`MANAGER`], whose client fills

@@ -33,5 +33,12 @@ mod endpoint_slice;
 mod endpoints;
 mod service_pods;
 
+mod disruption;
+mod node_lifecycle;
+mod node_taints;
+mod pod_gc;
+mod taint_eviction;
+mod zone_eviction;
+
 pub use controllers::{Handle, run};
 pub use shared::{Config, identity};

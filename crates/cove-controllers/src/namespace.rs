@@ -8,7 +8,7 @@ use std::time::Duration;
 use cove_kube_api::door::{Body, Options, Reply, Verb};
 use cove_kube_api::kinds::{Kind, kinds};
 use cove_kube_api::object::Object;
-use cove_kube_api::status::{Status, group_resource};
+use cove_kube_api::status::Status;
 use cove_kube_client::{Context, Controller, Key, Requeue, Resource, Watch};
 use serde_json::{Value, json};
 
@@ -80,7 +80,7 @@ async fn empty(cx: &Context<Shared>, namespace: &str) -> Remaining {
         .copied()
         .partition(|kind| kind.group.is_empty() && kind.plural == PODS.plural);
     for kind in pods.into_iter().chain(others) {
-        if kind.plural != PODS.plural && !remaining.objects.is_empty() && remaining.objects.contains_key("pods") {
+        if remaining.objects.contains_key("pods.") {
             break;
         }
         if let Err(status) = empty_of(cx, namespace, kind, &mut remaining).await {
@@ -116,7 +116,7 @@ async fn empty_of(
     if after.items.is_empty() {
         return Ok(());
     }
-    remaining.objects.insert(group_resource(kind.group, kind.plural), after.items.len());
+    remaining.objects.insert(format!("{}.{}", kind.plural, kind.group), after.items.len());
     for object in &after.items {
         for finalizer in items(object.value(), "/metadata/finalizers") {
             *remaining.finalizers.entry(finalizer.as_str().unwrap_or_default().into()).or_insert(0) += 1;

@@ -10,6 +10,10 @@ use cove_kube_client::Key;
 
 use crate::garbage_collector::graph::Graph;
 use crate::limits;
+use crate::node_lifecycle::KnownNodes;
+use crate::pod_gc::MissingNodes;
+use crate::taint_eviction::Evictions;
+use crate::zone_eviction::ZonePace;
 
 /// What a cluster's controllers are told.
 #[derive(Clone, Debug)]
@@ -26,6 +30,14 @@ pub struct Shared {
     pub config: Config,
     /// Of the garbage collector.
     pub graph: Graph,
+    /// Of the node lifecycle controller.
+    pub nodes: KnownNodes,
+    /// Of the zone-wise eviction.
+    pub pace: ZonePace,
+    /// Of the taint eviction controller.
+    pub evictions: Evictions,
+    /// Of the pod garbage collector.
+    pub missing_nodes: MissingNodes,
     /// Of the DaemonSet controller.
     pub daemon_backoff: DaemonBackoff,
 }
@@ -33,7 +45,15 @@ pub struct Shared {
 impl Shared {
     /// Nothing known yet.
     pub fn new(config: Config) -> Self {
-        Self { config, graph: Graph::default(), daemon_backoff: DaemonBackoff::default() }
+        Self {
+            config,
+            graph: Graph::default(),
+            nodes: KnownNodes::default(),
+            pace: ZonePace::default(),
+            evictions: Evictions::default(),
+            missing_nodes: MissingNodes::default(),
+            daemon_backoff: DaemonBackoff::default(),
+        }
     }
 }
 
@@ -45,7 +65,12 @@ pub fn identity(controller: &str) -> UserInfo {
     if controller == MANAGER {
         return UserInfo::new("system:kube-controller-manager", &[]);
     }
-    UserInfo::service_account("kube-system", controller)
+    // Parts of upstream's node controller act under its name.
+    let account = match controller {
+        "node-eviction" | "taint-eviction-controller" => "node-controller",
+        own => own,
+    };
+    UserInfo::service_account("kube-system", account)
 }
 
 /// How often the failed daemon pods of a node were killed: each time it takes longer until the next one is.

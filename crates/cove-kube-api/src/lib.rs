@@ -10,6 +10,7 @@ pub mod names;
 pub mod object;
 pub mod openapi;
 pub mod patch;
+pub mod printer;
 pub mod protobuf;
 pub mod quantity;
 pub mod schema;

@@ -128,7 +128,8 @@ pub fn attributes_of(request: &Request) -> Attributes {
         version: target.version.clone(),
         resource: target.resource.clone(),
         subresource: target.subresource.clone(),
-        namespace: target.namespace.clone(),
+        // Upstream: a namespace lies in itself, so that its own roles count.
+        namespace: if target.resource == "namespaces" { target.name.clone() } else { target.namespace.clone() },
         name: target.name.clone(),
         path: String::new(),
         field_selector: request.options.field_selector.clone(),

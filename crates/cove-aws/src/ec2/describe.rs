@@ -122,7 +122,8 @@ impl Request {
     pub fn check_filters(&self, known: &[Filter], tagged: bool) -> Result<(), Fault> {
         for filter in &self.filters {
             let tag = filter.name.starts_with("tag:") || filter.name == "tag-key" || filter.name == "tag-value";
-            if !(tag && tagged) && !known.iter().any(|(name, _)| *name == filter.name) {
+            let known = known.iter().any(|(name, _)| *name == filter.name);
+            if !(known || tag && tagged) {
                 return Err(invalid_parameter(format!("The filter '{}' is invalid", filter.name)));
             }
         }

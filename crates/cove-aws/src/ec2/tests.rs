@@ -58,7 +58,6 @@ fn a_region_has_its_default_vpc() {
         bench.err("ec2", "DescribeSubnets", json!({"SubnetIds": ["foo"]})),
         "InvalidSubnetID.Malformed: Invalid id: \"foo\" (expecting \"subnet-...\")"
     );
-    assert!(bench.err("ec2", "DescribeVpcs", json!({"DryRun": true})).starts_with("DryRunOperation: Request would"));
 }
 
 #[test]
@@ -390,4 +389,26 @@ fn what_aws_offers() {
     assert_eq!((count(&page["Images"]), count(&next["Images"])), (5, 5));
     assert!(!next["Images"].as_array().expect("images").contains(&page["Images"][4]));
     assert!(bench.err("ec2", "DescribeImages", json!({"MaxResults": 4})).contains("Expecting a value greater than 5"));
+}
+
+#[test]
+fn a_profile_is_passed_only_by_who_may() {
+    let mut bench = Bench::new();
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
+    bench.ok("iam", "CreateRole", json!({"RoleName": "node", "AssumeRolePolicyDocument": trust.to_string()}));
+    bench.ok("iam", "CreateInstanceProfile", json!({"InstanceProfileName": "p"}));
+    bench.ok("iam", "AddRoleToInstanceProfile", json!({"InstanceProfileName": "p", "RoleName": "node"}));
+    let user = bench.ok("iam", "CreateUser", json!({"UserName": "ann"}))["User"].clone();
+    let text = |member: &str| user[member].as_str().unwrap_or_default().to_string();
+    bench.cx.caller.principal =
+        cove_aws_wire::door::Principal::User { name: "ann".into(), arn: text("Arn"), id: text("UserId") };
+    let input = json!({"ImageId": image("x86_64"), "InstanceType": "t3.medium", "MinCount": 1, "MaxCount": 1, "IamInstanceProfile": {"Name": "p"}});
+    let refused = bench.err("ec2", "RunInstances", input.clone());
+    assert!(
+        refused.contains("is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/node"),
+        "{refused}"
+    );
+    bench.cx.caller.principal = cove_aws_wire::door::Principal::Root;
+    let launched = ec2(&bench, "RunInstances", input);
+    assert_eq!(launched["Instances"][0]["IamInstanceProfile"]["Arn"], "arn:aws:iam::123456789012:instance-profile/p");
 }

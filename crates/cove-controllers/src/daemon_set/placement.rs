@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(should_run(&set, &node(ssd(), "x", "NoSchedule")), (false, true));
         assert_eq!(should_run(&set, &node(ssd(), "x", "NoExecute")), (false, false));
         assert_eq!(should_run(&set, &node(ssd(), "node.kubernetes.io/unreachable", "NoExecute")), (true, true));
-        assert_eq!(should_run(&set, &node(ssd(), "node.kubernetes.io/network-unavailable", "NoSchedule")).0, false);
+        assert!(!should_run(&set, &node(ssd(), "node.kubernetes.io/network-unavailable", "NoSchedule")).0);
     }
 
     #[test]

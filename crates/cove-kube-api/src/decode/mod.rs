@@ -8,9 +8,10 @@
 //! `FieldsV1` are kept as they came.
 //!
 //! [`apply_defaults`] sets the structural defaults. The split with the strategies (`Strategy::default`): it covers the
-//! `+default` markers of the types and every row of `defaults.csv` whose condition is `empty`, `null`, `0` or `each quantity`
-//! and whose default is a literal (`ClusterFirst`, `30`, `420 (0644)`, `{}`). Every other row (a condition on other fields, a
-//! copied or computed value, `create`, admission, `enableServiceLinks`) is the strategies'.
+//! `+default` markers of the types and every row of `defaults.csv` whose condition is about its own member only (`empty`,
+//! `null`, `0`, `each quantity`) and whose default is a literal (`ClusterFirst`, `30`, `420 (0644)`, `{}`), but for
+//! `updateStrategy.type` of StatefulSet, which another default asks for. Every other row (a condition on other fields, a
+//! copied or computed value, `create`, admission, `enableServiceLinks`) is the strategies', which run afterwards.
 
 mod api;
 mod defaults;

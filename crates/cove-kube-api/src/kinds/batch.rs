@@ -160,7 +160,7 @@ fn job_spec(spec: &At<'_>, errors: &mut Errors) {
         if action.text() == "FailIndex" && !spec.has("backoffLimitPerIndex") {
             errors.invalid(&action, "requires the backoffLimitPerIndex to be set");
         }
-        match (rule.has("onExitCodes"), rule.get("onPodConditions").len() > 0) {
+        match (rule.has("onExitCodes"), !rule.get("onPodConditions").is_empty()) {
             (true, true) => {
                 errors.invalid(&rule, "specifying both OnExitCodes and OnPodConditions is not supported");
             }

@@ -113,10 +113,8 @@ fn secret(secret: &At<'_>, errors: &mut Errors) {
         }
         "kubernetes.io/dockercfg" => docker(&data, ".dockercfg", errors),
         "kubernetes.io/dockerconfigjson" => docker(&data, ".dockerconfigjson", errors),
-        "kubernetes.io/basic-auth" => {
-            if data.value.get("username").is_none() && data.value.get("password").is_none() {
-                need(errors, &["username", "password"]);
-            }
+        "kubernetes.io/basic-auth" if data.value.get("username").is_none() && data.value.get("password").is_none() => {
+            need(errors, &["username", "password"]);
         }
         "kubernetes.io/ssh-auth" => need(errors, &["ssh-privatekey"]),
         "kubernetes.io/tls" => need(errors, &["tls.crt", "tls.key"]),

@@ -40,7 +40,7 @@ pub(super) const ENDPOINT_SLICE: Rules = Rules {
 fn endpoints(object: &At<'_>, errors: &mut Errors) {
     for subset in object.list("subsets") {
         let (ready, waiting) = (subset.get("addresses"), subset.get("notReadyAddresses"));
-        if ready.len() == 0 && waiting.len() == 0 {
+        if ready.is_empty() && waiting.is_empty() {
             errors.required(&subset, "must specify `addresses` or `notReadyAddresses`");
         }
         for address in ready.items().chain(waiting.items()) {
@@ -88,7 +88,7 @@ fn slice(object: &At<'_>, errors: &mut Errors) {
     too_many(&object.get("endpoints"), 1000, errors);
     for endpoint in object.list("endpoints") {
         let addresses = endpoint.get("addresses");
-        if addresses.len() == 0 {
+        if addresses.is_empty() {
             errors.required(&addresses, "must contain at least 1 address");
         }
         too_many(&addresses, 100, errors);

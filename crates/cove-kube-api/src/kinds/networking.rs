@@ -36,7 +36,7 @@ fn ingress(object: &At<'_>, errors: &mut Errors) {
         errors.if_set(&tls.get("secretName"), names::dns1123_subdomain);
     }
     let (rules, backend) = (spec.get("rules"), spec.get("defaultBackend"));
-    if rules.len() == 0 && !backend.is_set() {
+    if rules.is_empty() && !backend.is_set() {
         let none = json!([]);
         errors.invalid(&At::new(&none, "spec"), "either `defaultBackend` or `rules` must be specified");
     }
@@ -54,7 +54,7 @@ fn ingress(object: &At<'_>, errors: &mut Errors) {
             errors.if_set(&host, names::dns1123_subdomain);
         }
         let http = rule.get("http");
-        if http.is_set() && http.get("paths").len() == 0 {
+        if http.is_set() && http.get("paths").is_empty() {
             errors.required(&http.get("paths"), "");
         }
         for path in http.list("paths") {

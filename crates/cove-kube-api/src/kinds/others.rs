@@ -87,16 +87,23 @@ pub(super) const PERSISTENT_VOLUME: Rules = Rules {
     ..STRUCTURAL
 };
 
-pub(super) const CERTIFICATE_SIGNING_REQUEST: Rules = Rules {
-    update: |new, old, subresource| {
-        if let (Value::Object(map), Some(spec)) = (new, old.get("spec"))
-            && subresource.is_empty()
-        {
-            map.insert("spec".into(), spec.clone());
+pub(super) const CERTIFICATE_SIGNING_REQUEST: Rules = Rules { update: request_update, ..STRUCTURAL };
+
+/// The spec of a request never changes; `/approval` changes only the conditions.
+fn request_update(new: &mut Value, old: &Value, subresource: &str) {
+    let Value::Object(map) = new else { return };
+    if let Some(spec) = old.get("spec") {
+        map.insert("spec".into(), spec.clone());
+    }
+    if subresource == "approval" {
+        let conditions = map.get("status").and_then(|s| s.get("conditions")).cloned();
+        map.insert("metadata".into(), old.get("metadata").cloned().unwrap_or_default());
+        map.insert("status".into(), old.get("status").filter(|s| s.is_object()).cloned().unwrap_or_else(|| json!({})));
+        if let (Some(conditions), Some(Value::Object(status))) = (conditions, map.get_mut("status")) {
+            status.insert("conditions".into(), conditions);
         }
-    },
-    ..STRUCTURAL
-};
+    }
+}
 
 /// After binding only the size and the attributes class of a claim may change.
 fn claim_change(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {

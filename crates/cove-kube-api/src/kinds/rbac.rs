@@ -46,11 +46,11 @@ fn default_binding(binding: &mut Value) {
 fn role_rules(role: &At<'_>, namespaced: bool, errors: &mut Errors) {
     for rule in role.list("rules") {
         let (verbs, urls) = (rule.get("verbs"), rule.get("nonResourceURLs"));
-        if verbs.len() == 0 {
+        if verbs.is_empty() {
             errors.required(&verbs, "verbs must contain at least one value");
         }
-        let of = |member: &str| rule.get(member).len() > 0;
-        if urls.len() > 0 {
+        let of = |member: &str| !rule.get(member).is_empty();
+        if !urls.is_empty() {
             if namespaced {
                 errors.invalid(&urls, "namespaced rules cannot apply to non-resource URLs");
             }
@@ -75,7 +75,7 @@ fn cluster_role(role: &At<'_>, errors: &mut Errors) {
         return;
     }
     let selectors = aggregation.get("clusterRoleSelectors");
-    if selectors.len() == 0 {
+    if selectors.is_empty() {
         errors.required(&selectors, "at least one clusterRoleSelector required if aggregationRule is non-nil");
     }
     for selector in selectors.items() {

@@ -219,7 +219,7 @@ fn warnings(service: &At<'_>) -> Vec<String> {
     if spec.text_of("clusterIP") == "None" {
         for (member, set) in [
             ("loadBalancerIP", !spec.get("loadBalancerIP").is_empty()),
-            ("externalIPs", spec.get("externalIPs").len() > 0),
+            ("externalIPs", !spec.get("externalIPs").is_empty()),
             ("SessionAffinity", spec.text_of("sessionAffinity") == "ClientIP"),
         ] {
             if set {
@@ -228,7 +228,7 @@ fn warnings(service: &At<'_>) -> Vec<String> {
         }
     }
     let external = spec.text_of("type") == "ExternalName";
-    if external && spec.get("externalIPs").len() > 0 {
+    if external && !spec.get("externalIPs").is_empty() {
         found.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".into());
     }
     if !external && !spec.text_of("externalName").is_empty() {

@@ -17,7 +17,7 @@ pub(super) fn service(service: &At<'_>, errors: &mut Errors) {
     let spec = service.get("spec");
     let kind = spec.text_of("type");
     let headless = spec.text_of("clusterIP") == "None";
-    if spec.get("ports").len() == 0 && !headless && kind != "ExternalName" {
+    if spec.get("ports").is_empty() && !headless && kind != "ExternalName" {
         errors.required(&spec.get("ports"), "");
     }
     if headless && matches!(kind, "LoadBalancer" | "NodePort") {
@@ -117,10 +117,10 @@ fn session_affinity(spec: &At<'_>, errors: &mut Errors) {
 
 fn addresses(spec: &At<'_>, errors: &mut Errors) {
     let (ip, list) = (spec.get("clusterIP"), spec.get("clusterIPs"));
-    if list.len() == 0 && !ip.is_empty() {
+    if list.is_empty() && !ip.is_empty() {
         errors.required(&list, "");
     }
-    if list.len() > 0 {
+    if !list.is_empty() {
         if ip.is_empty() {
             errors.invalid(&list, "must be empty when `clusterIP` is not specified");
         } else if list.items().next().is_some_and(|first| first.text() != ip.text()) {
@@ -192,7 +192,7 @@ fn load_balancer(spec: &At<'_>, kind: &str, errors: &mut Errors) {
     let balancer = kind == "LoadBalancer";
     const WHY: &str = "may only be used when `type` is 'LoadBalancer'";
     let ranges = At { path: "spec.LoadBalancerSourceRanges".into(), ..spec.get("loadBalancerSourceRanges") };
-    if !balancer && ranges.len() > 0 {
+    if !balancer && !ranges.is_empty() {
         errors.forbidden(&ranges, WHY);
     } else {
         for range in ranges.items().filter(|r| !is_cidr(r.text().trim())) {
@@ -226,7 +226,7 @@ pub(super) fn is_cidr(text: &str) -> bool {
 fn traffic(spec: &At<'_>, kind: &str, errors: &mut Errors) {
     let policy = spec.get("externalTrafficPolicy");
     let external =
-        matches!(kind, "NodePort" | "LoadBalancer") || (kind == "ClusterIP" && spec.get("externalIPs").len() > 0);
+        matches!(kind, "NodePort" | "LoadBalancer") || (kind == "ClusterIP" && !spec.get("externalIPs").is_empty());
     if external {
         errors.need_one_of(&policy, &["Cluster", "Local"]);
     } else if !policy.text().is_empty() {
@@ -268,11 +268,11 @@ pub(super) fn service_change(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
 fn fixed_list(spec: &At<'_>, old: &At<'_>, member: &str, unset: &str, second: &str, errors: &mut Errors) {
     let (list, before) = (spec.get(member), old.get(member));
     let item = |list: &At<'_>, i: usize| list.value.get(i).and_then(Value::as_str).unwrap_or_default().to_string();
-    if before.len() == 0 {
+    if before.is_empty() {
         return;
     }
     let at = |i: usize| At::new(list.value, format!("{}[{i}]", list.path));
-    if list.len() == 0 {
+    if list.is_empty() {
         return errors.invalid(&at(0), unset);
     }
     if item(&list, 0) != item(&before, 0) {
@@ -294,7 +294,7 @@ fn fixed_list(spec: &At<'_>, old: &At<'_>, member: &str, unset: &str, second: &s
 /// What is wrong with a service's status.
 pub(super) fn service_status(new: &At<'_>, _old: &At<'_>, errors: &mut Errors) {
     let ingress = new.get("status.loadBalancer.ingress");
-    if ingress.len() > 0 && new.get("spec.type").text() != "LoadBalancer" {
+    if !ingress.is_empty() && new.get("spec.type").text() != "LoadBalancer" {
         errors.forbidden(&ingress, "may only be used when `spec.type` is 'LoadBalancer'");
     }
     for one in ingress.items() {

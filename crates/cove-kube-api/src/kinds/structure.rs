@@ -60,7 +60,7 @@ fn check(field: &Field, at: &At<'_>, errors: &mut Errors) {
 fn is_missing(field: &Field, at: &At<'_>) -> bool {
     match field.kind {
         FieldKind::String => at.text().is_empty(),
-        FieldKind::List => at.len() == 0 && field.elem == Some(FieldKind::Struct),
+        FieldKind::List => at.is_empty() && field.elem == Some(FieldKind::Struct),
         _ => false,
     }
 }

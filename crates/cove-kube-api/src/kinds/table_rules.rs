@@ -100,8 +100,10 @@ impl Strategy for Rules {
         errors.0
     }
 
-    fn warnings(&self, new: &Value, _old: Option<&Value>, cx: Context<'_>) -> Vec<String> {
-        if cx.subresource.is_empty() { (self.warn)(&At::root(new)) } else { Vec::new() }
+    /// An update that leaves the object's content as it is does not repeat what its creation warned of.
+    fn warnings(&self, new: &Value, old: Option<&Value>, cx: Context<'_>) -> Vec<String> {
+        let unchanged = old.is_some_and(|old| !Plain.bumps_generation(new, old));
+        if cx.subresource.is_empty() && !unchanged { (self.warn)(&At::root(new)) } else { Vec::new() }
     }
 
     fn bumps_generation(&self, new: &Value, old: &Value) -> bool {

@@ -205,7 +205,7 @@ fn selected_template(object: &At<'_>, owner: &str, words: &str, errors: &mut Err
         errors.required(&selector, "");
     } else {
         label_selector(&selector, errors);
-        if selector.get("matchLabels").len() == 0 && selector.get("matchExpressions").len() == 0 {
+        if selector.get("matchLabels").is_empty() && selector.get("matchExpressions").is_empty() {
             errors.invalid(&selector, format!("empty selector is invalid for {words}"));
         }
     }

@@ -248,6 +248,14 @@ fn defaults_of_one_kind_do_not_reach_another() {
 }
 
 #[test]
+fn strategies_find_what_their_defaults_ask_for() {
+    let mut set = defaulted("apps/v1", "StatefulSet", json!({"spec": {"template": {}}}));
+    cove_kube_api::kinds::by_kind(35, "apps", "v1", "StatefulSet").unwrap().strategy.default(&mut set);
+    assert_eq!(set["spec"]["updateStrategy"], json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}));
+    assert_eq!(set["spec"]["podManagementPolicy"], "OrderedReady");
+}
+
+#[test]
 fn amounts_of_resources_are_rounded_up_to_thousandths() {
     let quota = defaulted("v1", "ResourceQuota", json!({"spec": {"hard": {"cpu": "0.0001", "memory": "1.5Gi"}}}));
     assert_eq!(quota["spec"]["hard"], json!({"cpu": "1m", "memory": "1536Mi"}));

@@ -60,7 +60,7 @@ impl Call {
             name => Some(kind.subresource(name).ok_or_else(unknown_path)?),
         };
         let verbs = subresource.map_or(&kind.verbs, |sub| &sub.verbs);
-        let placed = kind.namespaced != target.namespace.is_empty() || !needs_namespace(request.verb);
+        let placed = if kind.namespaced { !target.namespace.is_empty() || spans(request.verb) } else { true };
         if !verbs.iter().any(|verb| *verb == request.verb.as_str()) || !placed {
             return Err(wrong_method());
         }
@@ -143,9 +143,9 @@ impl Call {
     }
 }
 
-/// Verbs that act on one object or on one namespace; the others may span all namespaces.
-fn needs_namespace(verb: Verb) -> bool {
-    !matches!(verb, Verb::List | Verb::Watch)
+/// Whether a verb may span all namespaces.
+fn spans(verb: Verb) -> bool {
+    matches!(verb, Verb::List | Verb::Watch)
 }
 
 /// The row of the version in which a kind is stored. Kinds that are not stored are their own.

@@ -2,5 +2,6 @@
 
 mod access;
 mod door;
+mod every_kind;
 mod help;
 mod subresources;

@@ -34,7 +34,7 @@ impl Defaults {
             if kind == "batch/v1.Job" && path == "spec.parallelism" {
                 continue;
             }
-            if let (true, Some(value)) = (matches!(row["condition"].as_str(), "empty" | "0" | "null"), literal) {
+            if let (true, Some(value)) = (is_unconditional(row, rows), literal) {
                 known.insert((kind.clone(), path), value.to_string());
             }
             kinds.insert(kind);
@@ -58,6 +58,19 @@ impl Defaults {
         }
         defaults
     }
+}
+
+/// Whether a default depends on its own member only: gates that are on, and the presence of the struct around it, do not
+/// count. Nor may another default ask whether the member was empty, since it is filled when code comes to ask.
+fn is_unconditional(row: &Row, rows: &[Row]) -> bool {
+    let condition = row["condition"].as_str();
+    let own = matches!(condition, "empty" | "0" | "null" | "parameters set, scope null")
+        || condition.starts_with("null (gate ") && condition.ends_with(", on)");
+    let asks = |other: &&Row| {
+        let asked = other["condition"].split_once(" was empty").map(|(member, _)| member);
+        other["kind"] == row["kind"] && asked.is_some_and(|member| row["field_path"].ends_with(member))
+    };
+    own && !rows.iter().any(|other| asks(&other))
 }
 
 fn walk(

@@ -19,7 +19,8 @@ use crate::ec2::images::{Image, image_by_id};
 use crate::ec2::instances::{GroupIdentifier, MetadataOptions, ProfileOfInstance};
 use crate::ec2::state::{Subnet, Vpc};
 use crate::ec2::tags::TagSpecification;
-use crate::iam::state::{InstanceProfile, key_of};
+use crate::iam::authorize::pass_role;
+use crate::iam::state::{InstanceProfile, Role, key_of};
 use crate::ids::Ids;
 use crate::limits;
 use crate::operation::Cx;
@@ -465,9 +466,21 @@ async fn profile(cx: &Cx, input: &RunInput) -> Result<Option<ProfileOfInstance>,
     let name = value.rsplit('/').next().unwrap_or_default();
     let found = cx.global_records::<InstanceProfile>().await?.get(&key_of(name)).await?.map(|record| record.value);
     match found.filter(|p| if member == "arn" { p.arn == *value } else { p.name == *value }) {
-        Some(p) => Ok(Some(ProfileOfInstance { arn: p.arn, id: p.id, role_name: p.role })),
+        Some(p) => {
+            may_pass(cx, &p).await?;
+            Ok(Some(ProfileOfInstance { arn: p.arn, id: p.id, role_name: p.role }))
+        }
         None => Err(invalid_parameter(format!(
             "Value ({value}) for parameter iamInstanceProfile.{member} is invalid. Invalid IAM Instance Profile {word}"
         ))),
+    }
+}
+
+/// Whoever starts an instance with a profile gives its role away, and must be allowed to.
+async fn may_pass(cx: &Cx, profile: &InstanceProfile) -> Result<(), Fault> {
+    let Some(name) = &profile.role else { return Ok(()) };
+    match cx.global_records::<Role>().await?.get(&key_of(name)).await? {
+        Some(role) => pass_role(cx, "ec2", &role.value.arn).await,
+        None => Ok(()),
     }
 }

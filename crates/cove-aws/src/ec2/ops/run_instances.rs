@@ -39,8 +39,8 @@ pub async fn run_instances(cx: Cx, input: Value) -> Result<Value, Fault> {
     let mut tags = tags_for(&cx, &input.tag_specifications, "instance", TAGGABLE)?;
     tags.append(&mut template_tags);
     loop {
-        let (count, addresses) = room(&cx, &input, &spec).await?;
-        let batch = Batch::new(&cx, &input, &spec, &tags, count, &addresses).await?;
+        let addresses = room(&cx, &input, &spec).await?;
+        let batch = Batch::new(&cx, &input, &spec, &tags, &addresses).await?;
         if batch.commit(&cx, &input.client_token, &fingerprint).await? {
             return Ok(batch.reply());
         }
@@ -81,7 +81,7 @@ async fn repeated(cx: &Cx, token: &str, fingerprint: &str) -> Result<Option<Valu
 }
 
 /// How many instances there is room for, and their addresses: as many as asked for, or as few as suffice.
-async fn room(cx: &Cx, input: &RunInput, spec: &LaunchSpec) -> Result<(usize, Vec<Ipv4Addr>), Fault> {
+async fn room(cx: &Cx, input: &RunInput, spec: &LaunchSpec) -> Result<Vec<Ipv4Addr>, Fault> {
     let within_quota =
         quota_left(cx, spec.instance_type, spec_is_spot(input)).await? / spec.instance_type.vcpus().max(1) as usize;
     if within_quota < input.min_count {
@@ -114,7 +114,7 @@ async fn room(cx: &Cx, input: &RunInput, spec: &LaunchSpec) -> Result<(usize, Ve
                 spec.subnet.subnet_id
             ),
         )),
-        false => Ok((addresses.len(), addresses)),
+        false => Ok(addresses),
     }
 }
 
@@ -157,9 +157,9 @@ impl Batch {
         input: &RunInput,
         spec: &LaunchSpec,
         tags: &[Tag],
-        count: usize,
         addresses: &[Ipv4Addr],
     ) -> Result<Self, Fault> {
+        let count = addresses.len();
         let public = public_addresses(cx, spec, count).await?;
         let disks = spec_disks(input, &spec.image);
         // Per instance: instance, interface, attachment, MAC, spot request, volumes; and the reservation.
@@ -167,8 +167,8 @@ impl Batch {
         let reservation_id = ids.ec2("r");
         let volume_tags = tags_for(cx, &input.tag_specifications, "network-interface", TAGGABLE)?;
         let mut batch = Self { instances: Vec::new(), interfaces: Vec::new() };
-        for index in 0..count {
-            let mut interface = interface(cx, spec, &mut ids, addresses[index], public.get(index).copied());
+        for (index, address) in addresses.iter().enumerate() {
+            let mut interface = interface(cx, spec, &mut ids, *address, public.get(index).copied());
             interface.tags.clone_from(&volume_tags);
             let disks = disks.iter().map(|disk| Disk { volume_id: ids.ec2("vol"), ..disk.clone() }).collect();
             let spot = spec_is_spot(input).then(|| ids.ec2("sir"));

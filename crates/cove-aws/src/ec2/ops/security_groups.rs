@@ -248,7 +248,9 @@ struct Ipv6Range {
 #[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 struct PrefixListId {
     prefix_list_id: String,
-    description: Option<String>,
+    /// There are no prefix lists to describe.
+    #[serde(rename = "Description")]
+    _description: Option<String>,
 }
 
 /// `AuthorizeSecurityGroupIngress`.
@@ -438,9 +440,8 @@ async fn peers(cx: &Cx, permission: &Permission) -> Result<Vec<(Peer, Option<Str
         let block: Ipv6Net = range.cidr_ipv6.parse().map_err(|_| malformed_block(&range.cidr_ipv6))?;
         out.push((Peer::Ipv6(block.trunc().to_string()), range.description.clone()));
     }
-    for list in &permission.prefix_list_ids {
+    if let Some(list) = permission.prefix_list_ids.first() {
         let message = format!("The prefix list ID '{}' does not exist", list.prefix_list_id);
-        let _ = &list.description;
         return Err(Fault::client("InvalidPrefixListID.NotFound", message));
     }
     for pair in &permission.user_id_group_pairs {

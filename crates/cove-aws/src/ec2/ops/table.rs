@@ -1,7 +1,6 @@
 //! EC2's table of operations.
 
 use cove_aws_wire::fault::Fault;
-use serde_json::Value;
 
 use super::{instances, launch_templates, networks, offers, run_instances, security_groups, tag_ops};
 use crate::ec2::default_vpc::ensure;
@@ -10,26 +9,17 @@ use crate::ec2::instances::Interface;
 use crate::ec2::reconcile;
 use crate::ec2::state::{DhcpOptions, InternetGateway, NetworkAcl, RouteTable, Subnet, Vpc};
 use crate::input::{permit, read};
-use crate::operation::{Cx, Operation, Permission, Service};
-
-/// What holds for every operation: the region has its default VPC, and a dry run ends here.
-async fn begin(cx: &Cx, input: &mut Value) -> Result<(), Fault> {
-    let dry = input.as_object_mut().and_then(|members| members.remove("DryRun")).is_some_and(|dry| dry == true);
-    if dry {
-        let message = "Request would have succeeded, but DryRun flag is set.";
-        return Err(Fault::new(412, "DryRunOperation", message));
-    }
-    ensure(cx).await.map(|_| ())
-}
+use crate::operation::{Operation, Permission, Service};
 
 macro_rules! row {
     ($name:literal, $permissions:expr, $function:path) => {
         Operation {
             name: $name,
             permissions: $permissions,
-            run: |cx, mut input| {
+            run: |cx, input| {
                 Box::pin(async move {
-                    begin(&cx, &mut input).await?;
+                    // Whatever is asked first of a region, it has its default VPC.
+                    ensure(&cx).await?;
                     let output = $function(cx, read($name, input)?).await?;
                     serde_json::to_value(output).map_err(Fault::internal)
                 })
@@ -243,11 +233,25 @@ pub const SERVICE: Service = Service {
     start: reconcile::start,
 };
 
+/// `iam:PassRole` for an instance profile is checked by the operation: the role is known only when the profile is.
 const RUN: &[Permission] = &[
     permit!(
         "ec2:RunInstances",
-        ["arn:aws:ec2:${Region}:${Account}:instance/*", "arn:aws:ec2:${Region}::image/${ImageId}"],
+        [
+            "arn:aws:ec2:${Region}:${Account}:instance/*",
+            "arn:aws:ec2:${Region}::image/${ImageId}",
+            "arn:aws:ec2:${Region}:${Account}:network-interface/*",
+            "arn:aws:ec2:${Region}:${Account}:security-group/${SecurityGroupIds}",
+            "arn:aws:ec2:${Region}:${Account}:subnet/${SubnetId}",
+            "arn:aws:ec2:${Region}:${Account}:volume/*"
+        ],
         [("ec2:InstanceType", "InstanceType")]
+    ),
+    permit!(
+        "ec2:RunInstances",
+        ["arn:aws:ec2:${Region}:${Account}:launch-template/${LaunchTemplate.LaunchTemplateId}"],
+        [],
+        if "LaunchTemplate"
     ),
     permit!("ec2:CreateTags", ["arn:aws:ec2:${Region}:${Account}:instance/*"], [], if "TagSpecifications"),
 ];

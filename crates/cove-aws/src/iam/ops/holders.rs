@@ -4,7 +4,7 @@ use cove_aws_wire::fault::Fault;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::iam::documents::check_identity_policy;
+use crate::iam::documents::{check_identity_policy, size};
 use crate::iam::faults::{delete_conflict, limit_exceeded, no_such_entity, no_such_holder, validation};
 use crate::iam::managed::find_policy;
 use crate::iam::paging::page;
@@ -61,9 +61,8 @@ pub async fn put_policy<T: Holder>(cx: Cx, input: HolderInput) -> Result<Value, 
     check_identity_policy(&input.policy_document)?;
     change::<T>(&cx, &input.user_name, |holdings| {
         holdings.inline.insert(input.policy_name.clone(), input.policy_document.clone());
-        let length = |text: &String| text.chars().filter(|c| !c.is_whitespace()).count();
         let limit = if T::NOUN == "role" { limits::INLINE_BYTES_PER_ROLE } else { limits::INLINE_BYTES_PER_USER };
-        if holdings.inline.values().map(length).sum::<usize>() > limit {
+        if holdings.inline.values().map(|document| size(document)).sum::<usize>() > limit {
             let message = format!("Maximum policy size of {limit} bytes exceeded for {} {}", T::NOUN, input.user_name);
             return Err(Fault::new(409, "LimitExceeded", message));
         }

@@ -1,3 +1,4 @@
 //! STS's operations.
 
+pub mod assume_role;
 pub mod identity;

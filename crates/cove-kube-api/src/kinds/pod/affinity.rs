@@ -12,10 +12,10 @@ pub(in crate::kinds) fn label_selector(at: &At<'_>, errors: &mut Errors) {
         let values = expression.get("values");
         let operator = expression.get("operator");
         match operator.text() {
-            "In" | "NotIn" if values.len() == 0 => {
+            "In" | "NotIn" if values.is_empty() => {
                 errors.required(&values, "must be specified when `operator` is 'In' or 'NotIn'");
             }
-            "Exists" | "DoesNotExist" if values.len() > 0 => {
+            "Exists" | "DoesNotExist" if !values.is_empty() => {
                 errors.forbidden(&values, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
             }
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
@@ -63,7 +63,7 @@ fn weight(preferred: &At<'_>, errors: &mut Errors) {
 /// A `NodeSelector`: at least one term.
 pub(in crate::kinds) fn node_selector(at: &At<'_>, errors: &mut Errors) {
     let terms = at.get("nodeSelectorTerms");
-    if terms.len() == 0 {
+    if terms.is_empty() {
         errors.required(&terms, "must have at least one node selector term");
     }
     for term in terms.items() {
@@ -134,7 +134,7 @@ fn match_label_keys(term: &At<'_>, errors: &mut Errors) {
     let (matching, mismatching) = (term.get("matchLabelKeys"), term.get("mismatchLabelKeys"));
     if !term.has("labelSelector") {
         for list in [&matching, &mismatching] {
-            if list.len() > 0 {
+            if !list.is_empty() {
                 errors.forbidden(list, "must not be specified when labelSelector is not set");
             }
         }

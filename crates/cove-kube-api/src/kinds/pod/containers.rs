@@ -28,7 +28,7 @@ impl Pod<'_> {
 /// All containers of a pod.
 pub(super) fn containers(pod: &Pod<'_>, errors: &mut Errors) {
     let list = pod.spec.get("containers");
-    if list.len() == 0 {
+    if list.is_empty() {
         errors.required(&list, "");
     }
     let mut names = Seen::default();
@@ -91,11 +91,11 @@ fn init<'a>(pod: &Pod<'_>, container: &At<'a>, names: &mut Seen<'a>, errors: &mu
             }
         }
         let policy = container.get("resizePolicy");
-        if policy.len() > 0 {
+        if !policy.is_empty() {
             errors.invalid(&policy, "must not be set for init containers");
         }
     }
-    if sidecar && container.get("restartPolicyRules").len() > 0 {
+    if sidecar && !container.get("restartPolicyRules").is_empty() {
         let why = "restartPolicyRules are not allowed for init containers with restart policy Always";
         errors.forbidden(&container.get("restartPolicyRules"), why);
     }
@@ -105,7 +105,7 @@ fn init<'a>(pod: &Pod<'_>, container: &At<'a>, names: &mut Seen<'a>, errors: &mu
 
 fn restart_policy(container: &At<'_>, errors: &mut Errors) {
     let (policy, rules) = (container.get("restartPolicy"), container.get("restartPolicyRules"));
-    if rules.len() > 0 && policy.text().is_empty() {
+    if !rules.is_empty() && policy.text().is_empty() {
         errors.required(&policy, "must specify restartPolicy when restart rules are used");
     }
     errors.one_of(&policy, &["Always", "Never", "OnFailure"]);

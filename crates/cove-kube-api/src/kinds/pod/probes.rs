@@ -65,7 +65,7 @@ fn handler(at: &At<'_>, grace: i64, errors: &mut Errors) {
             continue;
         }
         match name {
-            "exec" if action.get("command").len() == 0 => errors.required(&action.get("command"), ""),
+            "exec" if action.get("command").is_empty() => errors.required(&action.get("command"), ""),
             "httpGet" => http_get(&action, errors),
             "tcpSocket" | "grpc" => port(&action.get("port"), errors),
             "sleep" => {

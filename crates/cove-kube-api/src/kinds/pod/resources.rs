@@ -156,7 +156,7 @@ pub(super) fn pod_level(resources: &At<'_>, windows: bool, errors: &mut Errors) 
     if windows && resources.is_set() {
         errors.forbidden(resources, "may not be set for a windows pod");
     }
-    if resources.get("claims").len() > 0 {
+    if !resources.get("claims").is_empty() {
         errors.forbidden(&resources.get("claims"), "claims may not be set for Resources at pod-level");
     }
     let (limits, requests) = (resources.get("limits"), resources.get("requests"));

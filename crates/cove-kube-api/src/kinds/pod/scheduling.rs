@@ -79,7 +79,7 @@ pub(super) fn topology_spread(spec: &At<'_>, errors: &mut Errors) {
             errors.one_of(&one.get(policy), &["Honor", "Ignore"]);
         }
         let keys = one.get("matchLabelKeys");
-        if keys.len() > 0 && !one.has("labelSelector") {
+        if !keys.is_empty() && !one.has("labelSelector") {
             errors.forbidden(&keys, "must not be specified when labelSelector is not set");
         }
         for key in keys.items() {

@@ -105,7 +105,7 @@ fn dns_config(spec: &At<'_>, errors: &mut Errors) {
         if !config.is_set() {
             return errors.required(&config, "must provide `dnsConfig` when `dnsPolicy` is None");
         }
-        if servers.len() == 0 {
+        if servers.is_empty() {
             errors.required(&servers, "must provide at least one DNS nameserver when `dnsPolicy` is None");
         }
     }

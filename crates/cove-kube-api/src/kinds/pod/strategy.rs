@@ -90,7 +90,7 @@ fn annotations(pod: &At<'_>, errors: &mut Errors) {
         }
     }
     let spec = pod.get("spec");
-    let gated = spec.get("schedulingGates").len() > 0;
+    let gated = !spec.get("schedulingGates").is_empty();
     if gated && !spec.text_of("nodeName").is_empty() {
         errors.forbidden(&spec.get("nodeName"), "cannot be set until all schedulingGates have been cleared");
     }

@@ -23,7 +23,7 @@ pub(in crate::kinds) fn validate_template(template: &At<'_>, errors: &mut Errors
     let spec = template.get("spec");
     spec::pod_spec(&spec, errors);
     let ephemeral = spec.get("ephemeralContainers");
-    if ephemeral.len() > 0 {
+    if !ephemeral.is_empty() {
         errors.forbidden(&ephemeral, "ephemeral containers not allowed in pod template");
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn pod_update(new: &Value, old: &Value, errors: &mut Errors) {
         }
     }
     deadline(&spec, &old_spec, errors);
-    let gated = old_spec.get("schedulingGates").len() > 0;
+    let gated = !old_spec.get("schedulingGates").is_empty();
     for gate in spec.list("schedulingGates") {
         let name = gate.text_of("name");
         if !old_spec.list("schedulingGates").any(|o| o.text_of("name") == name) {
@@ -75,7 +75,7 @@ fn gated_changes(spec: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     }
     const TERMS: &str = "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
     let (terms, old_terms) = (spec.get(TERMS), old.get(TERMS));
-    if old_terms.len() == 0 {
+    if old_terms.is_empty() {
         return;
     }
     if terms.len() != old_terms.len() {
@@ -178,7 +178,8 @@ pub(super) fn status_update(new: &Value, old: &Value, errors: &mut Errors) {
         let failed = ended.number_of("exitCode").unwrap_or_default() != 0;
         let own =
             At::root(old).get("spec").list("containers").any(|c| c.text_of("name") == name && c.has("restartPolicy"));
-        if !container.get("state.terminated").is_set() && !own && !(failed && restart == "OnFailure") {
+        let may_run_again = own || (failed && restart == "OnFailure");
+        if !container.get("state.terminated").is_set() && !may_run_again {
             errors.forbidden(&container.get("state"), "may not be transitioned to non-terminated state");
         }
     }

@@ -208,7 +208,7 @@ fn trust_bundle(at: &At<'_>, errors: &mut Errors) {
 
 fn fibre_channel(at: &At<'_>, errors: &mut Errors) {
     let (names, ids) = (at.get("targetWWNs"), at.get("wwids"));
-    match (names.len() > 0, ids.len() > 0) {
+    match (!names.is_empty(), !ids.is_empty()) {
         (false, false) => errors.required(&names, "must specify either targetWWNs or wwids, but not both"),
         (true, true) => errors.invalid(&names, "targetWWNs and wwids can not be specified simultaneously"),
         (true, false) => match at.number_of("lun") {

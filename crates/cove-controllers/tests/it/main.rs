@@ -1,0 +1,8 @@
+//! The controllers against the real API server in process, on the virtual clock: objects in, objects out.
+
+mod apps;
+mod cluster;
+mod housekeeping;
+mod nodes;
+mod owners;
+mod services;
