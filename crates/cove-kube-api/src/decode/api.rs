@@ -233,7 +233,8 @@ fn internal_package(group: &str) -> &str {
 }
 
 fn not_registered(api_version: &str, kind: &str) -> String {
-    let scheme = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30";
+    // Where upstream's scheme is made, as its trimmed builds print it.
+    let scheme = "pkg/api/legacyscheme/scheme.go:30";
     format!("no kind {kind:?} is registered for version {api_version:?} in scheme {scheme:?}")
 }
 
