@@ -474,3 +474,81 @@ fn hostile_objects_never_panic() {
         }
     }
 }
+
+/// A usual object with one part replaced by something else.
+fn damaged() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let junk = prop_oneof![
+        Just(Value::Null),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!("")),
+        Just(json!("-1%")),
+        Just(json!(-1)),
+        Just(json!([null, {}, "x"])),
+        Just(json!({"": {"": []}})),
+        Just(json!(true)),
+        Just(json!(1e300)),
+        Just(json!("ä\u{0}/")),
+    ];
+    let mut all = usual();
+    all.push(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta("web"),
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template()}}));
+    all.push(pod(json!({"containers": [{"name": "a", "image": "x", "ports": [{"containerPort": 1, "hostPort": 1}], "env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}],
+        "livenessProbe": {"httpGet": {"port": 1}}, "volumeMounts": [{"name": "v", "mountPath": "/"}]}], "volumes": [{"name": "v", "emptyDir": {}}],
+        "tolerations": [{"key": "a"}], "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "a"}]}}})));
+    all.push(json!({"apiVersion": "v1", "kind": "Service", "metadata": meta("web"), "spec": {"type": "NodePort", "clusterIPs": ["1.1.1.1"], "ports": [{"port": 80, "nodePort": 30000}]}}));
+    (prop::sample::select(all), prop::collection::vec(any::<prop::sample::Index>(), 1..9), junk).prop_map(
+        |(mut object, path, junk)| {
+            *part(&mut object, &path) = junk;
+            object
+        },
+    )
+}
+
+/// The part that a path of choices leads to; `apiVersion` and `kind` stay.
+fn part<'a>(value: &'a mut Value, path: &[proptest::sample::Index]) -> &'a mut Value {
+    let Some((choice, rest)) = path.split_first() else { return value };
+    let inner = |key: &str| !matches!(key, "apiVersion" | "kind");
+    let empty = match value {
+        Value::Object(map) => !map.keys().any(|k| inner(k)),
+        Value::Array(items) => items.is_empty(),
+        _ => true,
+    };
+    if empty {
+        return value;
+    }
+    let mut parts: Vec<&mut Value> = match value {
+        Value::Object(map) => map.iter_mut().filter(|(k, _)| inner(k)).map(|(_, v)| v).collect(),
+        Value::Array(items) => items.iter_mut().collect(),
+        _ => unreachable!("looked at above"),
+    };
+    let at = choice.index(parts.len());
+    part(parts.swap_remove(at), rest)
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(1000))]
+    #[test]
+    fn damaged_objects_never_panic(object in damaged(), other in damaged()) {
+        let kind = by_kind_of(&object);
+        let mut made = object.clone();
+        kind.strategy.default(&mut made);
+        kind.strategy.prepare_create(&mut made, CONTEXT);
+        for subresource in ["", "status", "resize", "ephemeralcontainers", "approval", "scale"] {
+            let context = Context { subresource, ..CONTEXT };
+            for old in [&object, &made, &other] {
+                let mut new = made.clone();
+                kind.strategy.prepare_update(&mut new, old, context);
+                let _ = kind.strategy.validate(&new, context);
+                let _ = kind.strategy.validate_update(&new, old, context);
+                let _ = kind.strategy.warnings(&new, Some(old), context);
+            }
+        }
+        let _ = crate::validate_meta::validate_meta(kind, &made);
+        let _ = crate::validate_meta::validate_meta_update(kind, &made, &other);
+        let _ = crate::printer::cells(kind, &made, cove_base::time::Timestamp::EPOCH);
+        let ty = schema().type_of_api_version(&kind.api_version(), kind.kind).unwrap();
+        let _ = crate::patch::apply_strategic(ty, &object, &other);
+    }
+}

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::kinds::fill::{Fill, each, set};
+use crate::quantity::Quantity;
 
 const CONTAINERS: [&str; 3] = ["initContainers[]", "containers[]", "ephemeralContainers[]"];
 
@@ -70,7 +71,40 @@ pub(super) fn default_pod_only(spec: &mut Value) {
             });
         }
     }
+    if let Some(Value::Object(limits)) = spec.get("resources").and_then(|r| r.get("limits")).cloned() {
+        let sums: Vec<(String, Value)> =
+            limits.keys().filter_map(|name| Some((name.clone(), requested(spec, name)?))).collect();
+        each(spec, "resources", &mut |resources| {
+            let requests = resources.entry("requests").or_insert_with(|| Value::Object(Map::new()));
+            if requests.is_null() {
+                *requests = Value::Object(Map::new());
+            }
+            for (name, sum) in &sums {
+                if let Value::Object(requests) = &mut *requests {
+                    requests.entry(name.clone()).or_insert_with(|| sum.clone());
+                }
+            }
+        });
+    }
     each(spec, "resources", &mut requests_from_limits);
+}
+
+/// What the containers request together of a resource that may be overcommitted: init containers run before the others,
+/// sidecars beside them.
+fn requested(spec: &Value, name: &str) -> Option<Value> {
+    if name.starts_with("hugepages-") {
+        return None;
+    }
+    let of = |container: &Value| {
+        let request = container.get("resources").and_then(|r| r.get("requests")).and_then(|r| r.get(name));
+        request.and_then(|q| Quantity::from_value(q).ok())
+    };
+    let list = |member: &str| spec.get(member).and_then(Value::as_array).into_iter().flatten();
+    let sidecar = |c: &&Value| c.get("restartPolicy").and_then(Value::as_str) == Some("Always");
+    let beside = list("containers").chain(list("initContainers").filter(sidecar)).filter_map(of);
+    let sum = beside.reduce(|a, b| a + b);
+    let before = list("initContainers").filter(|c| !sidecar(c)).filter_map(of).max();
+    sum.max(before).map(|q| q.canonical().into())
 }
 
 /// A limit without a request is the request.
@@ -111,6 +145,17 @@ mod tests {
         ] {
             assert_eq!(pull_policy(image), policy, "{image}");
         }
+    }
+
+    #[test]
+    fn pod_level_requests_come_from_the_containers() {
+        let mut spec = json!({
+            "resources": {"limits": {"cpu": "2", "memory": "1Gi"}},
+            "containers": [{"resources": {"requests": {"cpu": "500m"}}}, {"resources": {"requests": {"cpu": "250m"}}}],
+            "initContainers": [{"resources": {"requests": {"cpu": "1"}}}],
+        });
+        default_pod_only(&mut spec);
+        assert_eq!(spec["resources"]["requests"], json!({"cpu": "1", "memory": "1Gi"}));
     }
 
     #[test]
