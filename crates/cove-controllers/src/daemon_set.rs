@@ -60,8 +60,8 @@ type PodsByNode = BTreeMap<String, Vec<Arc<Object>>>;
 struct Daemon<'a> {
     cx: &'a Context<Shared>,
     set: Arc<Object>,
-    /// All nodes, by name.
-    nodes: Vec<Arc<Object>>,
+    /// All nodes, by name, and whether a pod should be started there, and whether one that runs there may stay.
+    nodes: Vec<(Arc<Object>, bool, bool)>,
     /// The hash of the current revision.
     hash: String,
     /// When to look again at the earliest.
@@ -82,7 +82,7 @@ async fn reconcile(cx: Arc<Context<Shared>>, key: Key) -> Result<Requeue, Status
     if deleting(&set) {
         return Ok(Requeue::Done);
     }
-    let nodes = cx.cache(NODES).list("");
+    let nodes = placement::of_all(&set, cx.cache(NODES).list(""));
     let mut daemon = Daemon { cx: &cx, set, nodes, hash: String::new(), again: None };
     match daemon.run(&selector).await {
         Err(status) if status.is_not_found() && cx.cache(DAEMON_SETS).get(&key).is_none() => Ok(Requeue::Done),
@@ -145,8 +145,7 @@ impl Daemon<'_> {
     async fn manage(&mut self, selector: &LabelSelector) -> Result<(), Status> {
         let by_node = self.pods_by_node(selector).await?;
         let (mut missing, mut surplus) = (Vec::new(), Vec::new());
-        for node in self.nodes.clone() {
-            let (run, keep) = placement::should_run(&self.set, &node);
+        for (node, run, keep) in self.nodes.clone() {
             match by_node.get(node.name()) {
                 None if run => missing.push(node.name().to_string()),
                 None => {}
@@ -252,9 +251,9 @@ impl Daemon<'_> {
 
     fn status(&mut self, by_node: &PodsByNode) -> Value {
         let (mut desired, mut current, mut misplaced, mut ready, mut available, mut updated) = (0, 0, 0, 0, 0, 0);
-        for node in self.nodes.clone() {
+        for (node, run, _) in self.nodes.clone() {
             let pod = by_node.get(node.name()).and_then(|pods| pods.first()).cloned();
-            if !placement::should_run(&self.set, &node).0 {
+            if !run {
                 misplaced += i64::from(pod.is_some());
                 continue;
             }

@@ -343,14 +343,15 @@ impl Feed {
             let options =
                 Options { resource_version: revision.to_string(), allow_watch_bookmarks: true, ..self.options.clone() };
             let mut stream = self.client.watch(self.shared.resource, &self.namespace, options).await?;
-            let started = revision;
+            let started = self.rt.now();
+            let mut idle = true;
             while let Some(event) = stream.next().await {
-                *failures = 0;
+                (*failures, idle) = (0, false);
                 revision = self.apply(event)?.max(revision);
             }
-            if revision == started {
-                // A server that ends watches at once is asked again slowly.
-                self.rt.sleep(limits::RELIST_BASE).await;
+            if idle && self.rt.now().since(started) < limits::WATCH_AT_LEAST {
+                // A server that ends watches at once (it shuts down) is asked again more and more slowly.
+                return Err(Status::internal("the watch ended at once"));
             }
         }
     }

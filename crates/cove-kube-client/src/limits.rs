@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const RELIST_BASE: Duration = Duration::from_millis(50);
 /// Longest pause between attempts to list.
 pub const RELIST_MAX: Duration = Duration::from_secs(30);
+/// A watch that ends sooner without an event counts as failed.
+pub const WATCH_AT_LEAST: Duration = Duration::from_secs(1);
 /// How long a reconcile waits until the cache has seen its own write.
 pub const CATCH_UP: Duration = Duration::from_secs(10);
 /// First pause of a failing key (upstream's `ItemExponentialFailureRateLimiter`).

@@ -1,5 +1,7 @@
 //! Which nodes a DaemonSet's pods belong on, and how a pod is tied to its node.
 
+use std::sync::Arc;
+
 use cove_kube_api::object::Object;
 use serde_json::{Value, json};
 
@@ -33,11 +35,18 @@ pub fn add_tolerations(template: &mut Value) {
     object_mut(template, &["spec"]).insert("tolerations".into(), Value::Array(list));
 }
 
-/// Whether a pod should be started on the node, and whether one that runs there may stay.
-pub fn should_run(set: &Object, node: &Object) -> (bool, bool) {
+/// For every node whether a pod should be started there, and whether one that runs there may stay.
+pub fn of_all(set: &Object, nodes: Vec<Arc<Object>>) -> Vec<(Arc<Object>, bool, bool)> {
     let mut template = set.value()["spec"]["template"].clone();
     add_tolerations(&mut template);
-    let spec = &template["spec"];
+    let of = |node: Arc<Object>| {
+        let (run, keep) = should_run(&template["spec"], &node);
+        (node, run, keep)
+    };
+    nodes.into_iter().map(of).collect()
+}
+
+fn should_run(spec: &Value, node: &Object) -> (bool, bool) {
     let named = text(spec, "/nodeName");
     if (!named.is_empty() && named != node.name()) || !node_affinity::matches(spec, node) {
         return (false, false);
@@ -77,26 +86,27 @@ pub fn target_node(pod: &Value) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn object(value: Value) -> Object {
-        Object::transient(value)
-    }
-
     #[test]
     fn taints_keep_new_pods_off_and_no_execute_drives_old_ones_away() {
-        let set = object(json!({ "spec": { "template": { "spec": { "nodeSelector": { "disk": "ssd" } } } } }));
+        let template = json!({ "spec": { "nodeSelector": { "disk": "ssd" } } });
+        let set = Object::transient(json!({ "spec": { "template": template } }));
+        let on = |node: Object| {
+            let (_, run, keep) = of_all(&set, vec![Arc::new(node)]).remove(0);
+            (run, keep)
+        };
         let node = |labels: Value, taint: &str, effect: &str| {
-            object(json!({
+            Object::transient(json!({
                 "metadata": { "name": "n", "labels": labels },
                 "spec": { "taints": [{ "key": taint, "effect": effect }] },
             }))
         };
         let ssd = || json!({ "disk": "ssd" });
-        assert_eq!(should_run(&set, &node(json!({}), "x", "PreferNoSchedule")), (false, false));
-        assert_eq!(should_run(&set, &node(ssd(), "x", "PreferNoSchedule")), (true, true));
-        assert_eq!(should_run(&set, &node(ssd(), "x", "NoSchedule")), (false, true));
-        assert_eq!(should_run(&set, &node(ssd(), "x", "NoExecute")), (false, false));
-        assert_eq!(should_run(&set, &node(ssd(), "node.kubernetes.io/unreachable", "NoExecute")), (true, true));
-        assert!(!should_run(&set, &node(ssd(), "node.kubernetes.io/network-unavailable", "NoSchedule")).0);
+        assert_eq!(on(node(json!({}), "x", "PreferNoSchedule")), (false, false));
+        assert_eq!(on(node(ssd(), "x", "PreferNoSchedule")), (true, true));
+        assert_eq!(on(node(ssd(), "x", "NoSchedule")), (false, true));
+        assert_eq!(on(node(ssd(), "x", "NoExecute")), (false, false));
+        assert_eq!(on(node(ssd(), "node.kubernetes.io/unreachable", "NoExecute")), (true, true));
+        assert!(!on(node(ssd(), "node.kubernetes.io/network-unavailable", "NoSchedule")).0);
     }
 
     #[test]

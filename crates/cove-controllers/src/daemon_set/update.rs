@@ -7,7 +7,7 @@ use cove_kube_api::object::Object;
 use cove_kube_api::selector::LabelSelector;
 use cove_kube_api::status::Status;
 
-use super::{Daemon, PodsByNode, placement};
+use super::{Daemon, PodsByNode};
 use crate::view::{deleting, scaled};
 
 /// What runs on one node during an update.
@@ -30,7 +30,7 @@ impl Daemon<'_> {
     }
 
     fn desired(&self) -> i64 {
-        self.nodes.iter().filter(|node| placement::should_run(&self.set, node).0).count() as i64
+        self.nodes.iter().filter(|(_, run, _)| *run).count() as i64
     }
 
     fn place<'a>(&self, pods: &'a [Arc<Object>]) -> Place<'a> {
@@ -47,8 +47,8 @@ impl Daemon<'_> {
     /// One step of the update.
     pub(super) async fn roll(&mut self, selector: &LabelSelector) -> Result<(), Status> {
         let mut by_node = self.pods_by_node(selector).await?;
-        for node in &self.nodes {
-            if placement::should_run(&self.set, node).0 {
+        for (node, run, _) in &self.nodes {
+            if *run {
                 by_node.entry(node.name().to_string()).or_default();
             }
         }

@@ -70,7 +70,7 @@ fn a_replica_set_keeps_its_pods() {
 }
 
 #[test]
-fn a_replica_set_adopts() {
+fn a_replica_set_adopts_and_releases() {
     run(async |cluster: Cluster| {
         let mut pod = json!({ "apiVersion": "v1", "kind": "Pod" });
         pod["metadata"] = json!({ "name": "orphan", "namespace": "default", "labels": { "app": "web" } });
@@ -80,6 +80,9 @@ fn a_replica_set_adopts() {
         assert_eq!(cluster.active_pods().await.len(), 2);
         let owner = cluster.get(PODS, "default", "orphan").await["metadata"]["ownerReferences"][0].clone();
         assert_eq!((owner["name"].as_str(), owner["controller"].as_bool()), (Some("web"), Some(true)));
+        cluster.patch(PODS, "default", "orphan", json!({ "metadata": { "labels": { "app": "other" } } })).await;
+        assert_eq!(cluster.active_pods().await.len(), 3);
+        assert_eq!(cluster.get(PODS, "default", "orphan").await["metadata"].get("ownerReferences"), None);
     });
 }
 

@@ -185,6 +185,16 @@ impl Cluster {
         if pod.value()["status"]["phase"].as_str().unwrap_or("Pending") != "Pending" {
             return false;
         }
+        // Who is not bound yet gets the node that it is pinned to.
+        let terms = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0";
+        let pinned = pod.value().pointer(&format!("{terms}/matchFields/0/values/0")).and_then(Value::as_str);
+        if pod.value()["spec"].get("nodeName").is_none() {
+            let target = json!({ "apiVersion": "v1", "kind": "Node", "name": pinned.unwrap_or("node-1") });
+            let binding = json!({
+                "apiVersion": "v1", "kind": "Binding", "metadata": { "name": pod.name() }, "target": target,
+            });
+            self.admin.create_sub(PODS, pod.namespace(), pod.name(), "binding", binding).await.expect("bound");
+        }
         let now = self.rt.now().rfc3339();
         let address = format!("10.0.0.{}", pod.revision() % 250 + 1);
         let status = json!({

@@ -2,6 +2,7 @@
 
 mod apps;
 mod cluster;
+mod daemons;
 mod housekeeping;
 mod nodes;
 mod owners;
