@@ -13,6 +13,7 @@ mod others;
 mod pod;
 mod policy;
 mod rbac;
+mod reviews;
 mod rules;
 mod service;
 mod service_validate;

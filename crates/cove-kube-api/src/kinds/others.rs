@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::quantity::Quantity;
+
 use super::fill::each;
-use super::rules::{At, Errors, is_zero};
+use super::rules::{At, Errors, Seen, is_zero};
+use super::service_validate::is_cidr;
 use super::table_rules::{BASE, Rules};
 
 /// Structure and enumerations from the table.
@@ -37,6 +40,75 @@ pub(super) const VOLUME_ATTRIBUTES_CLASS: Rules = Rules {
 
 pub(super) const RUNTIME_CLASS: Rules = Rules { immutable: &["handler"], ..STRUCTURAL_WHOLE };
 
+pub(super) const IP_ADDRESS: Rules = Rules { immutable: &["spec.parentRef"], ..STRUCTURAL_WHOLE };
+
+pub(super) const SERVICE_CIDR: Rules = Rules {
+    validate: |at, errors| {
+        let cidrs = at.get("spec.cidrs");
+        if cidrs.is_empty() {
+            errors.required(&cidrs, "at least one CIDR required");
+        }
+        if cidrs.len() > 2 {
+            errors.invalid(&cidrs, "may only hold up to 2 values");
+        }
+        for cidr in cidrs.items().filter(|c| !is_cidr(c.text())) {
+            errors.invalid(&cidr, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+        }
+    },
+    immutable: &["spec.cidrs"],
+    ..BASE
+};
+
+pub(super) const CSI_DRIVER: Rules = Rules {
+    change: |new, old, errors| {
+        // Upstream misspells the path.
+        let attach = At { path: "spec.attachedRequired".into(), ..new.get("spec.attachRequired") };
+        errors.immutable(&attach, &old.get("spec.attachRequired"));
+    },
+    immutable: &["spec.volumeLifecycleModes"],
+    ..STRUCTURAL_WHOLE
+};
+
+pub(super) const CSI_NODE: Rules = Rules {
+    validate: |at, errors| {
+        let mut seen = Seen::default();
+        for driver in at.get("spec").list("drivers") {
+            seen.unique(&driver.get("name"), errors);
+        }
+    },
+    ..STRUCTURAL_WHOLE
+};
+
+pub(super) const CSI_STORAGE_CAPACITY: Rules =
+    Rules { immutable: &["nodeTopology", "storageClassName"], ..STRUCTURAL_WHOLE };
+
+pub(super) const VOLUME_ATTACHMENT: Rules = Rules {
+    validate: |at, errors| {
+        let source = at.get("spec.source");
+        const ONE: &str = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
+        match (source.has("inlineVolumeSpec"), source.has("persistentVolumeName")) {
+            (false, false) => errors.required(&source, ONE),
+            (true, true) => errors.forbidden(&source, ONE),
+            _ => {}
+        }
+    },
+    immutable: &["spec"],
+    ..STRUCTURAL
+};
+
+pub(super) const RESOURCE_CLAIM: Rules = Rules {
+    status: |new, old, errors| {
+        let (allocation, before) = (new.get("status.allocation"), old.get("status.allocation"));
+        if allocation.is_set() && before.is_set() {
+            errors.immutable(&allocation, &before);
+        }
+    },
+    immutable: &["spec"],
+    ..STRUCTURAL
+};
+
+pub(super) const RESOURCE_CLAIM_TEMPLATE: Rules = Rules { immutable: &["spec"], ..STRUCTURAL_WHOLE };
+
 pub(super) const HORIZONTAL_POD_AUTOSCALER: Rules = Rules {
     default: default_autoscaler,
     validate: |at, errors| {
@@ -62,7 +134,13 @@ pub(super) const PERSISTENT_VOLUME_CLAIM: Rules = Rules {
     },
     validate: |at, errors| {
         let spec = at.get("spec");
-        errors.need(&spec.get("accessModes"));
+        let modes = spec.get("accessModes");
+        if modes.is_empty() {
+            errors.required(&modes, "at least 1 access mode is required");
+        }
+        if modes.len() > 1 && modes.items().any(|m| m.text() == "ReadWriteOncePod") {
+            errors.forbidden(&modes, "may not use ReadWriteOncePod with other access modes");
+        }
         let requests = spec.get("resources.requests");
         if requests.value.get("storage").is_none() {
             errors.required(&At::new(&Value::Null, "spec.resources[storage]"), "");
@@ -124,6 +202,13 @@ fn claim_change(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
         let why =
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
         errors.forbidden(&new.get("spec"), why);
+    }
+    let size = |at: &At<'_>| Quantity::from_value(at.get("spec.resources.requests.storage").value).ok();
+    if let (Some(after), Some(before)) = (size(new), size(old))
+        && after < before
+    {
+        let at = new.get("spec.resources.requests.storage");
+        errors.forbidden(&at, "field can not be less than previous value");
     }
 }
 

@@ -4,13 +4,15 @@ use crate::strategy::{Plain, Strategy};
 
 use super::pod::PodStrategy;
 use super::table_rules::Rules;
-use super::{batch, cluster, config, endpoints, networking, others, policy, rbac, service, workloads};
+use super::{batch, cluster, config, endpoints, networking, others, policy, rbac, reviews, service, workloads};
 
 /// The strategy of a kind, the same in all its versions.
 pub(super) fn of(group: &str, kind: &str) -> &'static dyn Strategy {
     match (group, kind) {
         ("", "Pod") => &PodStrategy,
-        // Reviews and the like are judged by whoever answers them.
+        ("authorization.k8s.io", "SubjectAccessReview" | "LocalSubjectAccessReview") => &reviews::SUBJECT_ACCESS_REVIEW,
+        ("authorization.k8s.io", "SelfSubjectAccessReview") => &reviews::SELF_SUBJECT_ACCESS_REVIEW,
+        // These are judged by whoever answers them.
         (_, "Binding" | "ComponentStatus") | ("authentication.k8s.io" | "authorization.k8s.io", _) => &Plain,
         _ => table(group, kind),
     }
@@ -44,6 +46,8 @@ fn table(group: &str, kind: &str) -> &'static Rules {
         ("networking.k8s.io", "Ingress") => &networking::INGRESS,
         ("networking.k8s.io", "IngressClass") => &networking::INGRESS_CLASS,
         ("networking.k8s.io", "NetworkPolicy") => &networking::NETWORK_POLICY,
+        ("networking.k8s.io", "IPAddress") => &others::IP_ADDRESS,
+        ("networking.k8s.io", "ServiceCIDR") => &others::SERVICE_CIDR,
         ("node.k8s.io", _) => &others::RUNTIME_CLASS,
         ("policy", _) => &policy::POD_DISRUPTION_BUDGET,
         ("rbac.authorization.k8s.io", "Role") => &rbac::ROLE,
@@ -53,8 +57,13 @@ fn table(group: &str, kind: &str) -> &'static Rules {
         ("scheduling.k8s.io", "PriorityClass") => &policy::PRIORITY_CLASS,
         ("storage.k8s.io", "StorageClass") => &others::STORAGE_CLASS,
         ("storage.k8s.io", "VolumeAttributesClass") => &others::VOLUME_ATTRIBUTES_CLASS,
-        ("storage.k8s.io", "CSINode" | "CSIDriver" | "CSIStorageCapacity") => &others::STRUCTURAL_WHOLE,
-        ("resource.k8s.io", "DeviceClass" | "ResourceClaimTemplate" | "ResourceSlice") => &others::STRUCTURAL_WHOLE,
+        ("storage.k8s.io", "CSIDriver") => &others::CSI_DRIVER,
+        ("storage.k8s.io", "CSINode") => &others::CSI_NODE,
+        ("storage.k8s.io", "CSIStorageCapacity") => &others::CSI_STORAGE_CAPACITY,
+        ("storage.k8s.io", "VolumeAttachment") => &others::VOLUME_ATTACHMENT,
+        ("resource.k8s.io", "ResourceClaim") => &others::RESOURCE_CLAIM,
+        ("resource.k8s.io", "ResourceClaimTemplate") => &others::RESOURCE_CLAIM_TEMPLATE,
+        ("resource.k8s.io", "DeviceClass" | "ResourceSlice") => &others::STRUCTURAL_WHOLE,
         _ => &others::STRUCTURAL,
     }
 }

@@ -309,6 +309,31 @@ fn jobs_select_their_own_pods() {
 }
 
 #[test]
+fn reviews_ask_one_thing() {
+    let review = |spec: Value| json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {}, "spec": spec});
+    good(review(json!({"user": "u", "resourceAttributes": {"verb": "get", "resource": "pods"}})));
+    bad(
+        review(json!({})),
+        &[
+            "spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified",
+            "spec.user: Invalid value: \"\": at least one of user or group must be specified",
+        ],
+    );
+}
+
+#[test]
+fn claims_only_grow() {
+    let claim = |size: &str| {
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta("c"),
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}})
+    };
+    let (small, large) = (good(claim("1Gi")), good(claim("2Gi")));
+    assert!(update(("", "PersistentVolumeClaim"), &large, &small).is_empty());
+    let text = "spec.resources.requests.storage: Forbidden: field can not be less than previous value";
+    assert_eq!(update(("", "PersistentVolumeClaim"), &small, &large), [text]);
+}
+
+#[test]
 fn structure_comes_from_the_table() {
     let class = |binding: &str| {
         json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "c"},

@@ -7,6 +7,10 @@ use crate::status::Status;
 
 /// How many operations a patch may have.
 pub const MAX_OPERATIONS: usize = 10_000;
+/// How deep a patch may make a document. Parsers do not give deeper ones, but moving values into each other could.
+const MAX_DEPTH: usize = 256;
+/// How many values the operations of one patch may put in place all together: copies grow a document fast.
+const MAX_PLACED: usize = 300_000;
 
 /// `target` after all operations of `patch`, or the refusal of the first that does not apply.
 pub fn apply_json(target: &Value, patch: &Value) -> Result<Value, Status> {
@@ -19,8 +23,9 @@ pub fn apply_json(target: &Value, patch: &Value) -> Result<Value, Status> {
         return Err(Status::new(413, "RequestEntityTooLarge", message));
     }
     let mut document = target.clone();
+    let mut budget = MAX_PLACED;
     for operation in operations {
-        step(&mut document, operation)?;
+        step(&mut document, operation, &mut budget)?;
     }
     Ok(document)
 }
@@ -34,27 +39,28 @@ fn refused() -> Status {
     Status::new(422, "Invalid", "the server rejected our request due to an error in our request")
 }
 
-fn step(document: &mut Value, operation: &Value) -> Result<(), Status> {
+fn step(document: &mut Value, operation: &Value, budget: &mut usize) -> Result<(), Status> {
     if !operation.is_object() {
         return Err(decoding("an operation must be an object"));
     }
     let path = pointer(operation, "path")?;
     let value = || operation.get("value").cloned().ok_or_else(refused);
     match operation.get("op").and_then(Value::as_str) {
-        Some("add") => add(document, &path, value()?),
+        Some("add") => add(document, &path, value()?, budget),
         Some("remove") => remove(document, &path).map(|_| ()),
-        Some("replace") => replace(document, &path, value()?),
+        Some("replace") => replace(document, &path, value()?, budget),
         Some("move") => {
             let from = pointer(operation, "from")?;
             if path.len() > from.len() && path.starts_with(&from) {
                 return Err(refused());
             }
             let value = remove(document, &from)?;
-            add(document, &path, value)
+            add(document, &path, value, budget)
         }
         Some("copy") => {
-            let value = find(document, &pointer(operation, "from")?).cloned().ok_or_else(refused)?;
-            add(document, &path, value)
+            let found = find(document, &pointer(operation, "from")?).ok_or_else(refused)?;
+            measure(found, path.len(), &mut budget.clone())?;
+            add(document, &path, found.clone(), budget)
         }
         Some("test") => {
             let expected = operation.get("value").unwrap_or(&Value::Null);
@@ -103,7 +109,18 @@ fn container<'a, 'p>(document: &'a mut Value, path: &'p [String]) -> Result<Opti
     Ok(Some((found.ok_or_else(refused)?, last)))
 }
 
-fn add(document: &mut Value, path: &[String], value: Value) -> Result<(), Status> {
+/// Refuses a value that would make the document too deep or use up what the patch may place.
+fn measure(value: &Value, depth: usize, budget: &mut usize) -> Result<(), Status> {
+    *budget = budget.checked_sub(1).filter(|_| depth <= MAX_DEPTH).ok_or_else(refused)?;
+    match value {
+        Value::Object(map) => map.values().try_for_each(|v| measure(v, depth + 1, budget)),
+        Value::Array(items) => items.iter().try_for_each(|v| measure(v, depth + 1, budget)),
+        _ => Ok(()),
+    }
+}
+
+fn add(document: &mut Value, path: &[String], value: Value, budget: &mut usize) -> Result<(), Status> {
+    measure(&value, path.len(), budget)?;
     match container(document, path)? {
         None => *document = value,
         Some((Value::Object(map), key)) => {
@@ -130,7 +147,8 @@ fn remove(document: &mut Value, path: &[String]) -> Result<Value, Status> {
     }
 }
 
-fn replace(document: &mut Value, path: &[String], value: Value) -> Result<(), Status> {
+fn replace(document: &mut Value, path: &[String], value: Value, budget: &mut usize) -> Result<(), Status> {
+    measure(&value, path.len(), budget)?;
     let place = match container(document, path)? {
         None => {
             *document = value;
@@ -188,6 +206,25 @@ mod tests {
         assert_eq!(apply_json(&json!({}), &json!({})).unwrap_err().code, 400);
         let many = Value::Array(vec![json!({}); MAX_OPERATIONS + 1]);
         assert_eq!(apply_json(&json!({}), &many).unwrap_err().code, 413);
+    }
+
+    #[test]
+    fn growth_is_bounded() {
+        let double = json!([{"op": "copy", "from": "/a", "path": "/a/b"}]);
+        let mut operations = Vec::new();
+        for name in 0..64 {
+            operations.push(json!({"op": "copy", "from": "/a", "path": format!("/a/{name}")}));
+        }
+        assert!(apply_json(&json!({"a": {"x": 1}}), &double).is_ok());
+        assert_eq!(apply_json(&json!({"a": {"x": 1}}), &operations.into()).unwrap_err().code, 422);
+        let mut operations = Vec::new();
+        for _ in 0..5000 {
+            operations.push(json!({"op": "add", "path": "/b", "value": {"c": {}}}));
+            operations.push(json!({"op": "move", "from": "/a", "path": "/b/c/d"}));
+            operations.push(json!({"op": "move", "from": "/b", "path": "/a"}));
+        }
+        operations.truncate(MAX_OPERATIONS);
+        assert_eq!(apply_json(&json!({"a": {}}), &operations.into()).unwrap_err().code, 422);
     }
 
     proptest! {
