@@ -3,3 +3,4 @@
 
 mod cluster;
 mod help;
+mod properties;
