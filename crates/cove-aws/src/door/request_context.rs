@@ -86,7 +86,9 @@ pub fn of_permission(base: &Context, permission: &Permission, request: &AwsReque
     }
     match permission.action {
         "iam:PassRole" if context.get("iam:PassedToService").is_none() => {
-            context.add("iam:PassedToService", format!("{}.amazonaws.com", request.service));
+            // A role goes into an instance profile for EC2 to take it out.
+            let service = if request.service == "iam" { "ec2" } else { &request.service };
+            context.add("iam:PassedToService", format!("{service}.amazonaws.com"));
         }
         "ec2:CreateTags" if request.operation != "CreateTags" => context.add("ec2:CreateAction", &request.operation),
         _ => {}

@@ -202,23 +202,54 @@ fn collect(value: &Value, path: &str, into: &mut Vec<String>) {
 }
 
 /// EC2's patterns: `*` any text, `?` one character, `\` takes the next as it is.
+///
+/// When a text does not fit behind a star, only the last star takes one more character: earlier ones never need to, so
+/// the work is at most the product of the lengths.
 pub fn wildcard(pattern: &str, text: &str) -> bool {
-    fn matches(pattern: &[char], text: &[char]) -> bool {
-        match pattern {
-            [] => text.is_empty(),
-            ['*', rest @ ..] => (0..=text.len()).any(|skip| matches(rest, &text[skip..])),
-            ['?', rest @ ..] => !text.is_empty() && matches(rest, &text[1..]),
-            ['\\', next, rest @ ..] => text.first() == Some(next) && matches(rest, &text[1..]),
-            [next, rest @ ..] => text.first() == Some(next) && matches(rest, &text[1..]),
-        }
-    }
     if !pattern.contains(['*', '?', '\\']) {
         return pattern == text;
     }
-    let mut chars: Vec<char> = pattern.chars().collect();
-    // Stars side by side say nothing more than one and would cost time.
-    chars.dedup_by(|a, b| *a == '*' && *b == '*');
-    matches(&chars, &text.chars().collect::<Vec<_>>())
+    let (pattern, text) = (pieces(pattern), text.chars().collect::<Vec<char>>());
+    let (mut at, mut read) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while read < text.len() {
+        match pattern.get(at) {
+            Some(Piece::Any) => {
+                star = Some((at, read));
+                at += 1;
+            }
+            Some(Piece::One) => (at, read) = (at + 1, read + 1),
+            Some(Piece::Exactly(c)) if *c == text[read] => (at, read) = (at + 1, read + 1),
+            _ => match star {
+                Some((star_at, taken)) => {
+                    star = Some((star_at, taken + 1));
+                    (at, read) = (star_at + 1, taken + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|piece| matches!(piece, Piece::Any))
+}
+
+enum Piece {
+    Any,
+    One,
+    Exactly(char),
+}
+
+fn pieces(pattern: &str) -> Vec<Piece> {
+    let mut chars = pattern.chars();
+    let mut out = Vec::new();
+    while let Some(c) = chars.next() {
+        out.push(match c {
+            '*' => Piece::Any,
+            '?' => Piece::One,
+            '\\' => Piece::Exactly(chars.next().unwrap_or('\\')),
+            other => Piece::Exactly(other),
+        });
+    }
+    out
 }
 
 /// A Describe operation whose input is filters, ids and paging.
@@ -297,6 +328,8 @@ mod tests {
     #[test]
     fn wildcards() {
         assert!(wildcard("*", "") && wildcard("a*c", "abbc") && wildcard("a?c", "abc") && wildcard("a\\*", "a*"));
+        assert!(wildcard("*.large", "m5.large") && wildcard("*a*b*", "xxaxxb") && wildcard("?*", "a"));
+        assert!(!wildcard(&"*a".repeat(60), &"a".repeat(59)) && !wildcard("*b", &"a".repeat(100_000)));
         assert!(!wildcard("a?c", "ac") && !wildcard("a\\*", "ab") && !wildcard("A", "a"));
     }
 

@@ -412,3 +412,19 @@ fn a_profile_is_passed_only_by_who_may() {
     let launched = ec2(&bench, "RunInstances", input);
     assert_eq!(launched["Instances"][0]["IamInstanceProfile"]["Arn"], "arn:aws:iam::123456789012:instance-profile/p");
 }
+
+#[test]
+fn a_protected_instance_stays() {
+    let bench = Bench::new();
+    let launched = launch(&bench, 1);
+    let id = launched["Instances"][0]["InstanceId"].as_str().expect("an id").to_string();
+    let protect = |value: bool| json!({"InstanceId": id, "DisableApiTermination": {"Value": value}});
+    ec2(&bench, "ModifyInstanceAttribute", protect(true));
+    let refused = bench.err("ec2", "TerminateInstances", json!({"InstanceIds": [id]}));
+    assert!(refused.starts_with("OperationNotPermitted: The instance '"), "{refused}");
+    ec2(&bench, "ModifyInstanceAttribute", protect(false));
+    let attribute = json!({"InstanceId": id, "Attribute": "disableApiTermination"});
+    assert_eq!(ec2(&bench, "DescribeInstanceAttribute", attribute)["DisableApiTermination"], json!({"Value": false}));
+    assert_eq!(ec2(&bench, "GetConsoleOutput", json!({"InstanceId": id}))["Output"], "");
+    ec2(&bench, "TerminateInstances", json!({"InstanceIds": [id]}));
+}

@@ -1,5 +1,6 @@
 //! EC2's operations, one file per resource, and their table.
 
+pub mod instance_attributes;
 pub mod instances;
 pub mod launch_spec;
 pub mod launch_templates;

@@ -2,7 +2,9 @@
 
 use cove_aws_wire::fault::Fault;
 
-use super::{instances, launch_templates, networks, offers, run_instances, security_groups, tag_ops};
+use super::{
+    instance_attributes, instances, launch_templates, networks, offers, run_instances, security_groups, tag_ops,
+};
 use crate::ec2::default_vpc::ensure;
 use crate::ec2::describe::describe;
 use crate::ec2::instances::Interface;
@@ -147,6 +149,11 @@ pub const SERVICE: Service = Service {
         row!("DescribeAvailabilityZones", &[permit!("ec2:DescribeAvailabilityZones", ["*"])], offers::describe_zones),
         row!("DescribeDhcpOptions", &[permit!("ec2:DescribeDhcpOptions", ["*"])], describe::<DhcpOptions>),
         row!("DescribeImages", &[permit!("ec2:DescribeImages", ["*"])], offers::describe_images),
+        row!(
+            "DescribeInstanceAttribute",
+            &[permit!("ec2:DescribeInstanceAttribute", ["arn:aws:ec2:${Region}:${Account}:instance/${InstanceId}"])],
+            instance_attributes::describe
+        ),
         row!("DescribeInstanceStatus", &[permit!("ec2:DescribeInstanceStatus", ["*"])], instances::describe_status),
         row!(
             "DescribeInstanceTypeOfferings",
@@ -192,6 +199,16 @@ pub const SERVICE: Service = Service {
             networks::describe_vpc_attribute
         ),
         row!("DescribeVpcs", &[permit!("ec2:DescribeVpcs", ["*"])], describe::<Vpc>),
+        row!(
+            "GetConsoleOutput",
+            &[permit!("ec2:GetConsoleOutput", ["arn:aws:ec2:${Region}:${Account}:instance/${InstanceId}"])],
+            instance_attributes::console_output
+        ),
+        row!(
+            "ModifyInstanceAttribute",
+            &[permit!("ec2:ModifyInstanceAttribute", ["arn:aws:ec2:${Region}:${Account}:instance/${InstanceId}"])],
+            instance_attributes::modify
+        ),
         row!(
             "ModifyLaunchTemplate",
             &[permit!(
