@@ -9,6 +9,7 @@ pub mod authorization;
 pub mod bootstrap;
 pub mod chain;
 pub mod front;
+pub mod housekeeping;
 pub mod pki;
 pub mod subresources;
 
@@ -17,6 +18,5 @@ mod convert;
 mod effects;
 mod kind_rules;
 mod limits;
-mod shim;
 mod storage;
 mod value;

@@ -24,6 +24,10 @@ pub const H2_STREAMS: u32 = 1000;
 pub const DISRUPTED_PODS: usize = 2000;
 /// How many times an eviction tries to take from a budget that others take from too.
 pub const EVICTION_TRIES: usize = 20;
+/// How long an event is kept after it was last written.
+pub const EVENT_LIFE: Duration = Duration::from_secs(3600);
+/// How often old events are looked for.
+pub const EVENT_SWEEP: Duration = Duration::from_secs(300);
 
 const _: () = assert!(H2_CONNECTION_WINDOW > H2_STREAM_WINDOW);
 const _: () = assert!(GENERATE_NAME_PREFIX + 5 <= 63);

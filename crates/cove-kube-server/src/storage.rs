@@ -25,8 +25,6 @@ pub struct Stored {
     pub object: Arc<Object>,
     /// The revision of this version.
     pub mod_revision: u64,
-    /// The revision at which the object came into being.
-    pub create_revision: u64,
 }
 
 /// The key of an object.
@@ -120,5 +118,5 @@ impl Storage {
 }
 
 fn stored(entry: &Entry) -> Stored {
-    Stored { object: object_of(entry), mod_revision: entry.mod_revision, create_revision: entry.create_revision }
+    Stored { object: object_of(entry), mod_revision: entry.mod_revision }
 }

@@ -47,16 +47,28 @@ pub fn object(call: &mut Call, body: &Body) -> Result<Value, Status> {
 }
 
 /// The result of a patch, in the storage version.
-pub fn patched(call: &mut Call, value: Value, kind: &Kind) -> Result<Value, Status> {
+pub fn patched(call: &mut Call, value: Value, patch: &Value, kind: &Kind) -> Result<Value, Status> {
     let how = strictness(call)?;
     let expected = api_version(kind.group, kind.version);
-    let decoded = decode::decode_value(value, Some((&expected, kind.kind)), how)?;
+    let decoded = decode::decode_value(value, Some((&expected, kind.kind)), how);
+    let decoded = decoded.map_err(|status| strict_patch(status, patch))?;
     for warning in decoded.warnings {
         if !call.warnings.contains(&warning) {
             call.warnings.push(warning);
         }
     }
     Ok(convert::to_storage(call.kind, call.storage, decoded.value))
+}
+
+/// Upstream blames the patch, not the object, for what a strict reading finds.
+fn strict_patch(status: Status, patch: &Value) -> Status {
+    match status.message.find("strict decoding error: ") {
+        Some(at) => {
+            let error = FieldError::invalid("patch", &patch.to_string(), &status.message[at..]);
+            Status::invalid("", "", "", &[error])
+        }
+        None => status,
+    }
 }
 
 /// Reads `DeleteOptions`. Clients send them in `v1` or, as client-go does, in the version of the resource.

@@ -60,7 +60,8 @@ impl Call {
             name => Some(kind.subresource(name).ok_or_else(unknown_path)?),
         };
         let verbs = subresource.map_or(&kind.verbs, |sub| &sub.verbs);
-        let placed = if kind.namespaced { !target.namespace.is_empty() || spans(request.verb) } else { true };
+        let placed = !kind.namespaced || !target.namespace.is_empty() || spans(request.verb);
+        let placed = placed && is_named(request.verb, subresource.is_some()) != target.name.is_empty();
         if !verbs.iter().any(|verb| *verb == request.verb.as_str()) || !placed {
             return Err(wrong_method());
         }
@@ -140,6 +141,15 @@ impl Call {
     pub fn forbidden(&self, why: &str) -> Status {
         let name = if self.name.is_empty() { "Unknown" } else { &self.name };
         Status::forbidden(self.kind.group, self.kind.plural, name, why)
+    }
+}
+
+/// Whether a verb is about one object by name.
+fn is_named(verb: Verb, subresource: bool) -> bool {
+    match verb {
+        Verb::Get | Verb::Update | Verb::Patch | Verb::Delete => true,
+        Verb::Create => subresource,
+        Verb::List | Verb::Watch | Verb::DeleteCollection => false,
     }
 }
 

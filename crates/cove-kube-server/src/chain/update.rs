@@ -87,7 +87,7 @@ pub async fn patch(server: &ApiServer, call: &mut Call, request: &Body) -> Resul
         let current = Arc::new(Object::transient(old.clone()));
         let current = convert::from_storage(call.storage, call.kind, &current);
         let value = patch::apply(kind, call.patch_type()?, current.value(), &patch)?;
-        let object = body::patched(call, value, call.kind)?;
+        let object = body::patched(call, value, &patch, call.kind)?;
         check_names(call, &object)?;
         Ok(object)
     })

@@ -206,14 +206,20 @@ async fn resource(
     query: &Query,
 ) -> Result<Answer, Status> {
     let kind = kinds::by_resource(server.config.minor, &target.group, &target.version, &target.resource);
-    let options = query.options(options_name(verb))?;
+    let (mut options, mut target) = (query.options(options_name(verb))?, target);
+    if verb == Verb::Watch && !target.name.is_empty() {
+        // The deprecated path of a watch of one object.
+        options.field_selector = format!("metadata.name={}", std::mem::take(&mut target.name));
+    }
     let accepted = accepted_for(request, verb, kind)?;
     let body = body_of(request, verb, query)?;
+    let subresource = target.subresource.clone();
     let call = Request { user, verb, target, options, body };
     let response = server.call(call).await?;
     let include = Include::parse(query.get("includeObject"))?;
     let kind = kind.ok_or_else(unknown_path)?;
-    let shaper = Shaper { kind, include, now: server.rt.now(), columns_sent: false };
+    let printed = kind.subresource(&subresource).map_or(kind.kind, |sub| sub.kind);
+    let shaper = Shaper { kind, printed, include, now: server.rt.now(), columns_sent: false };
     answer(response, accepted, shaper)
 }
 

@@ -67,7 +67,7 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Route {
 /// The verb of a request to a resource.
 pub fn verb(method: &http::Method, path: &str, target: &Target, query: &Query) -> Option<Verb> {
     let collection = target.name.is_empty();
-    let watches = query.flag("watch") || is_watch_path(path);
+    let watches = (query.flag("watch") && collection) || is_watch_path(path);
     Some(match *method {
         http::Method::GET | http::Method::HEAD if watches && target.subresource.is_empty() => Verb::Watch,
         http::Method::GET | http::Method::HEAD if collection => Verb::List,

@@ -40,8 +40,10 @@ impl Include {
 
 /// Makes the shapes of one request's objects.
 pub struct Shaper {
-    /// The kind.
+    /// The kind of the path.
     pub kind: &'static Kind,
+    /// The kind of what is answered: that of a subresource may be another.
+    pub printed: &'static str,
     /// What rows carry.
     pub include: Include,
     /// What ages are counted from.
@@ -118,22 +120,27 @@ impl Shaper {
     }
 
     fn empty_cells(&self) -> Vec<Value> {
-        printer::columns(self.kind).iter().map(|_| Value::Null).collect()
+        printer::columns_of(self.printed).iter().map(|_| Value::Null).collect()
     }
 
     fn row(&self, version: &str, object: &Object) -> Value {
-        let cells = printer::cells(self.kind, object.value(), self.now);
-        match self.include {
-            Include::Metadata => json!({"cells": cells, "object": partial(version, object)}),
-            Include::Object => json!({"cells": cells, "object": object.value().as_ref()}),
-            Include::Nothing => json!({"cells": cells}),
+        let mut row = json!({"cells": printer::cells_of(self.printed, object.value(), self.now)});
+        let conditions = printer::row_conditions(self.kind, object.value());
+        if !conditions.is_empty() {
+            row["conditions"] = conditions.into();
         }
+        match self.include {
+            Include::Metadata => row["object"] = partial(version, object),
+            Include::Object => row["object"] = object.value().as_ref().clone(),
+            Include::Nothing => {}
+        }
+        row
     }
 
     fn table(&self, version: &str, with_columns: bool, rows: Vec<Value>, list_meta: Value) -> Value {
         let columns: Vec<Value> = match with_columns {
             false => Vec::new(),
-            true => printer::columns(self.kind)
+            true => printer::columns_of(self.printed)
                 .iter()
                 .map(|column| {
                     json!({

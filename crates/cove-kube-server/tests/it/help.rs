@@ -13,6 +13,7 @@ use cove_kube_api::object::Object;
 use cove_kube_api::status::Status;
 use cove_kube_server::config::Config;
 use cove_kube_server::server::ApiServer;
+use cove_store::api::Space;
 use serde_json::{Value, json};
 
 /// Runs a test against a new server on the virtual clock.
@@ -26,14 +27,15 @@ pub fn run_with<F: Future<Output = ()> + Send + 'static>(config: Config, test: i
     let rt = driver.runtime(Seed::new(7));
     let made = rt.clone();
     let space = driver.block_on(async move { cove_store::memory().space("cluster").await.unwrap() });
-    let server = ApiServer::new(made, space, config);
-    driver.block_on(test(Api { server, user: UserInfo::new("admin", &["system:masters"]) }));
+    let server = ApiServer::new(made, space.clone(), config);
+    driver.block_on(test(Api { server, space, user: UserInfo::new("admin", &["system:masters"]) }));
 }
 
 /// A door and who calls.
 #[derive(Clone)]
 pub struct Api {
     pub server: Arc<ApiServer>,
+    pub space: Arc<dyn Space>,
     pub user: UserInfo,
 }
 
@@ -54,7 +56,7 @@ pub fn target(path: &str, namespace: &str, name: &str) -> Target {
 #[allow(dead_code)] // Each file of tests uses some of them.
 impl Api {
     pub fn as_user(&self, user: UserInfo) -> Self {
-        Self { server: self.server.clone(), user }
+        Self { server: self.server.clone(), space: self.space.clone(), user }
     }
 
     pub async fn call(&self, verb: Verb, target: Target, options: Options, body: Body) -> Result<Response, Status> {

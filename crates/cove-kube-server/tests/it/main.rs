@@ -1,7 +1,9 @@
 //! Tests of the API server through its door, over the memory store.
+#![allow(clippy::unwrap_used)] // Tests.
 
 mod access;
 mod door;
 mod every_kind;
 mod help;
+mod http;
 mod subresources;
