@@ -130,18 +130,12 @@ async fn empty_of(
     Ok(())
 }
 
-/// Writes the conditions, in upstream's order.
+/// Writes all conditions, in upstream's order, those that are fine too.
 async fn report(cx: &Context<Shared>, namespace: &Arc<Object>, remaining: &Remaining) -> Result<Arc<Object>, Status> {
     let mut wanted = namespace.value().as_ref().clone();
     let mut list = items(&wanted, "/status/conditions").to_vec();
     let now = cx.rt.now().rfc3339();
     for (kind, status, reason, message) in conditions_of(remaining) {
-        let known = conditions::find(&list, kind).is_some();
-        // What was never in the way is only mentioned beside something that is.
-        if !known && status == "False" && list.is_empty() && remaining.objects.is_empty() && remaining.errors.is_empty()
-        {
-            continue;
-        }
         conditions::set(&mut list, conditions::new(kind, status, &now, reason, &message), true);
     }
     let changed = items(namespace.value(), "/status/conditions") != list.as_slice();
@@ -149,9 +143,7 @@ async fn report(cx: &Context<Shared>, namespace: &Arc<Object>, remaining: &Remai
         return Ok(namespace.clone());
     }
     wanted["status"]["phase"] = "Terminating".into();
-    if !list.is_empty() {
-        wanted["status"]["conditions"] = Value::Array(list);
-    }
+    wanted["status"]["conditions"] = Value::Array(list);
     cx.update(NAMESPACES, "status", wanted).await
 }
 

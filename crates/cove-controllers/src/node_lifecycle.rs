@@ -68,14 +68,13 @@ async fn reconcile(cx: Arc<Context<Shared>>, key: Key) -> Result<Requeue, Status
     if deleting(&node) {
         return Ok(Requeue::Done);
     }
-    let was_ready = readiness(&node) == "True";
     let silent_at = silent_at(&cx, &node, known).await?;
     let now = cx.rt.now();
     if silent_at <= now {
         node = mark_unknown(&cx, node).await?;
-        if was_ready {
-            cx.events.normal(&node, "NodeNotReady", format!("Node {} status is now: NodeNotReady", key.name));
-        }
+    }
+    if cx.shared.nodes.stopped_being_ready(&node) {
+        cx.events.normal(&node, "NodeNotReady", format!("Node {} status is now: NodeNotReady", key.name));
     }
     if !matches!(readiness(&node), "True" | "") {
         mark_pods(&cx, &node).await?;
@@ -181,16 +180,22 @@ async fn taint(cx: &Context<Shared>, node: &Object) -> Result<(), Status> {
     taints.write(cx, node).await
 }
 
-/// What the controller remembers of nodes: when it first met them. A node is given the whole grace from then, so that
-/// a control plane that was away does not take everybody for dead.
+/// What the controller remembers of nodes: when it first met them, and whether they were ready when last seen. A node
+/// is given the whole grace from then, so that a control plane that was away does not take everybody for dead.
 #[derive(Default)]
 pub struct KnownNodes {
     /// A lock, not messages: it is held for one look-up.
-    known: Mutex<BTreeMap<String, (Arc<Object>, Timestamp)>>,
+    known: Mutex<BTreeMap<String, Known>>,
+}
+
+struct Known {
+    node: Arc<Object>,
+    since: Timestamp,
+    ready: bool,
 }
 
 impl KnownNodes {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (Arc<Object>, Timestamp)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -198,15 +203,22 @@ impl KnownNodes {
     fn meet(&self, node: &Arc<Object>, now: Timestamp) -> (Timestamp, bool) {
         let mut known = self.lock();
         match known.get(node.name()) {
-            Some((met, since)) if met.uid() == node.uid() => (*since, false),
+            Some(met) if met.node.uid() == node.uid() => (met.since, false),
             _ => {
-                known.insert(node.name().to_string(), (node.clone(), now));
+                known.insert(node.name().to_string(), Known { node: node.clone(), since: now, ready: false });
                 (now, true)
             }
         }
     }
 
+    /// Notes whether the node is ready; true if it was and is not any more.
+    fn stopped_being_ready(&self, node: &Object) -> bool {
+        let ready = readiness(node) == "True";
+        let mut known = self.lock();
+        known.get_mut(node.name()).is_some_and(|met| std::mem::replace(&mut met.ready, ready) && !ready)
+    }
+
     fn forget(&self, name: &str) -> Option<Arc<Object>> {
-        self.lock().remove(name).map(|(node, _)| node)
+        self.lock().remove(name).map(|known| known.node)
     }
 }

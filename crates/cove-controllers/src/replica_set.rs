@@ -110,7 +110,8 @@ fn to_delete(
     ranked.into_iter().take(surplus).map(|(_, pod)| pod).collect()
 }
 
-/// What decides which pod goes first; smaller goes first.
+/// What decides which pod goes first; smaller goes first. (Upstream decides by uid as soon as two pods have been ready
+/// for times of the same magnitude; here restarts and age still count then, so that the order is a total one.)
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     assigned: bool,

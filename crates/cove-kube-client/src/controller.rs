@@ -7,6 +7,7 @@
 //! "expectations" are not needed).
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use cove_base::runtime::{AbortOnDrop, BoxFuture};
 use cove_kube_api::door::PatchKind;
 use cove_kube_api::object::Object;
 use cove_kube_api::status::Status;
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use crate::cache::{Cache, Change, Key};
@@ -207,6 +209,11 @@ impl Handle {
         self.controllers.iter().all(|(_, queue, _)| queue.is_idle())
     }
 
+    /// Waits until every cache has its first list: from then on the controllers work.
+    pub async fn synced(&self) {
+        self.caches.synced().await;
+    }
+
     /// The shared caches.
     pub fn caches(&self) -> &Caches {
         &self.caches
@@ -267,7 +274,12 @@ async fn work<C: Send + Sync + 'static>(
     }
     loop {
         let key = context.queue.next().await;
-        let result = (controller.reconcile)(context.clone(), key.clone()).await;
+        let reconcile = (controller.reconcile)(context.clone(), key.clone());
+        // A defect in one reconcile must not end the controller.
+        let result = match AssertUnwindSafe(reconcile).catch_unwind().await {
+            Ok(result) => result,
+            Err(_) => Err(Status::internal("the reconcile panicked")),
+        };
         count(controller.name, &key, &result, &counts);
         match result {
             Ok(requeue) => {

@@ -81,3 +81,40 @@ fn cluster_roles_are_aggregated() {
         assert_eq!(cluster.get(ROLES, "", "view-all").await["rules"].as_array().map(Vec::len), Some(1));
     });
 }
+
+/// The same scenario twice leaves the same cluster: names, uids, times and revisions.
+#[test]
+fn two_runs_of_one_seed_are_identical() {
+    let dump = || {
+        let (told, hear) = std::sync::mpsc::channel();
+        run(async move |cluster: Cluster| {
+            cluster.create(NAMESPACES, namespace("team")).await;
+            let deployment = json!({
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": { "name": "web", "namespace": "team" },
+                "spec": {
+                    "replicas": 7,
+                    "selector": { "matchLabels": { "app": "web" } },
+                    "template": {
+                        "metadata": { "labels": { "app": "web" } },
+                        "spec": { "nodeName": "node-1", "containers": [{ "name": "main", "image": "nginx" }] },
+                    },
+                },
+            });
+            cluster.create(crate::cluster::DEPLOYMENTS, deployment).await;
+            cluster.play_kubelet().await;
+            cluster.kill_node("node-1");
+            cluster.pass(600).await;
+            let mut lines = Vec::new();
+            for resource in [PODS, NAMESPACES, crate::cluster::REPLICA_SETS, Resource::core("events")] {
+                lines.extend(cluster.list(resource, "").await.iter().map(|object| object.value().to_string()));
+            }
+            told.send(lines).expect("somebody listens");
+        });
+        hear.recv().expect("a dump")
+    };
+    let (one, two) = (dump(), dump());
+    assert!(one.len() > 20);
+    assert_eq!(one, two);
+}
