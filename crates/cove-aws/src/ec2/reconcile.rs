@@ -8,7 +8,7 @@ use cove_base::runtime::BoxFuture;
 use cove_store::{Event, Txn, TxnResult};
 
 use super::addresses::{Address, PublicAddress};
-use super::instances::{Instance, InstanceState, Interface};
+use super::instances::{Instance, InstanceState, Interface, LaunchToken};
 use super::ops::launch_spec::decode_user_data;
 use crate::limits::TERMINATED_VISIBLE_S;
 use crate::operation::Cx;
@@ -126,6 +126,11 @@ async fn forget(cx: &Cx, instance: &Instance) -> Result<Again, Fault> {
     if cx.rt.now() < at {
         return Ok(Again::After(at.since(cx.rt.now())));
     }
-    cx.records::<Instance>().await?.delete(&instance.instance_id).await?;
+    let mut txn = Txn::new().delete(Records::<Instance>::key(&instance.instance_id));
+    if !instance.client_token.is_empty() {
+        // Who would repeat the call by now would get nothing of it back.
+        txn = txn.delete(Records::<LaunchToken>::key(&instance.client_token));
+    }
+    cx.records::<Instance>().await?.space().txn(txn).await.map_err(store_fault)?;
     Ok(Again::OnChange)
 }

@@ -428,3 +428,27 @@ fn a_protected_instance_stays() {
     assert_eq!(ec2(&bench, "GetConsoleOutput", json!({"InstanceId": id}))["Output"], "");
     ec2(&bench, "TerminateInstances", json!({"InstanceIds": [id]}));
 }
+
+#[test]
+fn hostile_filters_and_tokens_never_panic() {
+    let bench = Bench::new();
+    launch(&bench, 1);
+    for value in ["", "*", "?", "\\", "\\*", "**?**", "\u{1F980}*", "[a-z]+", "%00"] {
+        for name in ["tag:", "tag:x", "tag-key", "instance-id", "launch-index", "block-device-mapping.volume-id"] {
+            ec2(&bench, "DescribeInstances", json!({"Filters": filter(name, value)}));
+        }
+    }
+    for token in ["", "!", "AA==", "//8="] {
+        let reply = bench.call("ec2", "DescribeInstances", json!({"NextToken": token}));
+        assert!(reply.is_ok() || reply.is_err_and(|fault| fault.code == "InvalidNextToken"));
+    }
+    for block in ["", "10.0.0.0", "10.0.0.0/33", "::/0", "999.1.1.1/8", "10.0.0.0/-1"] {
+        let permission = json!([{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "IpRanges": [{"CidrIp": block}]}]);
+        let group = ec2(&bench, "DescribeSecurityGroups", json!({}))["SecurityGroups"][0]["GroupId"].clone();
+        let refused =
+            bench.err("ec2", "AuthorizeSecurityGroupIngress", json!({"GroupId": group, "IpPermissions": permission}));
+        assert!(refused.starts_with("InvalidParameterValue: CIDR block "), "{refused}");
+        let vpc = json!({"CidrBlock": block});
+        assert!(bench.err("ec2", "CreateVpc", vpc).starts_with("InvalidParameterValue: Value ("));
+    }
+}
