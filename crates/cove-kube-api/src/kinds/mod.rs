@@ -3,6 +3,7 @@
 //! The server routes, discovers and stores by it; nothing else lists kinds. In reading order:
 
 mod acts;
+mod autoscaling;
 mod batch;
 mod cluster;
 mod config;

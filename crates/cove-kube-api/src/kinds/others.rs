@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::quantity::Quantity;
 
-use super::fill::each;
 use super::rules::{At, Errors, Seen, is_zero};
 use super::service_validate::is_cidr;
 use super::table_rules::{BASE, Rules};
@@ -109,23 +108,6 @@ pub(super) const RESOURCE_CLAIM: Rules = Rules {
 
 pub(super) const RESOURCE_CLAIM_TEMPLATE: Rules = Rules { immutable: &["spec"], ..STRUCTURAL_WHOLE };
 
-pub(super) const HORIZONTAL_POD_AUTOSCALER: Rules = Rules {
-    default: default_autoscaler,
-    validate: |at, errors| {
-        let spec = at.get("spec");
-        let (min, max) = (spec.number_of("minReplicas").unwrap_or(1), spec.number_of("maxReplicas").unwrap_or(0));
-        if min < 1 {
-            errors.invalid(&spec.get("minReplicas"), "must be greater than or equal to 1");
-        }
-        if max < 1 {
-            errors.invalid(&At::new(&max.into(), "spec.maxReplicas"), "must be greater than 0");
-        } else if max < min {
-            errors.invalid(&spec.get("maxReplicas"), "must be greater than or equal to `minReplicas`");
-        }
-    },
-    ..STRUCTURAL
-};
-
 pub(super) const PERSISTENT_VOLUME_CLAIM: Rules = Rules {
     create: |object| {
         if let Value::Object(map) = object {
@@ -210,37 +192,4 @@ fn claim_change(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
         let at = new.get("spec.resources.requests.storage");
         errors.forbidden(&at, "field can not be less than previous value");
     }
-}
-
-fn default_autoscaler(object: &mut Value) {
-    let v2 = object.get("apiVersion").and_then(Value::as_str) == Some("autoscaling/v2");
-    each(object, "spec", &mut |spec| {
-        if v2 && spec.get("metrics").is_none_or(is_zero) {
-            let target = json!({ "type": "Utilization", "averageUtilization": 80 });
-            let metric = json!({ "type": "Resource", "resource": { "name": "cpu", "target": target } });
-            spec.insert("metrics".into(), json!([metric]));
-        }
-    });
-    let percent = json!({ "type": "Percent", "value": 100, "periodSeconds": 15 });
-    let pods = json!({ "type": "Pods", "value": 4, "periodSeconds": 15 });
-    each(object, "spec.behavior", &mut |behavior| {
-        for (member, policies) in
-            [("scaleUp", vec![pods.clone(), percent.clone()]), ("scaleDown", vec![percent.clone()])]
-        {
-            let rules = behavior.entry(member).or_insert_with(|| json!({}));
-            if rules.is_null() {
-                *rules = json!({});
-            }
-            let Value::Object(rules) = rules else { continue };
-            if member == "scaleUp" && rules.get("stabilizationWindowSeconds").is_none_or(Value::is_null) {
-                rules.insert("stabilizationWindowSeconds".into(), 0.into());
-            }
-            if rules.get("selectPolicy").is_none_or(is_zero) {
-                rules.insert("selectPolicy".into(), "Max".into());
-            }
-            if rules.get("policies").is_none_or(is_zero) {
-                rules.insert("policies".into(), policies.into());
-            }
-        }
-    });
 }

@@ -4,7 +4,9 @@ use crate::strategy::{Plain, Strategy};
 
 use super::pod::PodStrategy;
 use super::table_rules::Rules;
-use super::{batch, cluster, config, endpoints, networking, others, policy, rbac, reviews, service, workloads};
+use super::{
+    autoscaling, batch, cluster, config, endpoints, networking, others, policy, rbac, reviews, service, workloads,
+};
 
 /// The strategy of a kind, the same in all its versions.
 pub(super) fn of(group: &str, kind: &str) -> &'static dyn Strategy {
@@ -37,7 +39,7 @@ fn table(group: &str, kind: &str) -> &'static Rules {
         ("apps", "DaemonSet") => &workloads::DAEMON_SET,
         ("apps", "StatefulSet") => &workloads::STATEFUL_SET,
         ("apps", "ControllerRevision") => &workloads::CONTROLLER_REVISION,
-        ("autoscaling", _) => &others::HORIZONTAL_POD_AUTOSCALER,
+        ("autoscaling", _) => &autoscaling::HORIZONTAL_POD_AUTOSCALER,
         ("batch", "Job") => &batch::JOB,
         ("batch", "CronJob") => &batch::CRON_JOB,
         ("certificates.k8s.io", _) => &others::CERTIFICATE_SIGNING_REQUEST,

@@ -309,6 +309,23 @@ fn jobs_select_their_own_pods() {
 }
 
 #[test]
+fn autoscalers() {
+    let scaler = |spec: Value| json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta("h"), "spec": spec});
+    let target = json!({"kind": "Deployment", "name": "web"});
+    let stored = good(scaler(json!({"maxReplicas": 3, "scaleTargetRef": target, "behavior": {"scaleDown": {}}})));
+    assert_eq!(stored["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 80);
+    assert_eq!(stored["spec"]["behavior"]["scaleUp"]["stabilizationWindowSeconds"], 0);
+    let metrics = json!([{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization"}}}]);
+    bad(
+        scaler(json!({"minReplicas": 2, "maxReplicas": 1, "scaleTargetRef": target, "metrics": metrics})),
+        &[
+            "spec.maxReplicas: Invalid value: 1: must be greater than or equal to `minReplicas`",
+            "spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a target utilization",
+        ],
+    );
+}
+
+#[test]
 fn reviews_ask_one_thing() {
     let review = |spec: Value| json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {}, "spec": spec});
     good(review(json!({"user": "u", "resourceAttributes": {"verb": "get", "resource": "pods"}})));
@@ -348,111 +365,7 @@ fn structure_comes_from_the_table() {
 
 /// One usual object of every kind that is not tested above.
 fn usual() -> Vec<Value> {
-    let selector = json!({"matchLabels": {"app": "web"}});
-    let claim = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
-    let level = json!({"type": "Limited", "limited": {"nominalConcurrencyShares": 20, "limitResponse": {"type": "Queue", "queuing": {"queues": 64, "handSize": 6, "queueLengthLimit": 50}}}});
-    let flow = json!({"matchingPrecedence": 9900, "priorityLevelConfiguration": {"name": "global-default"}, "distinguisherMethod": {"type": "ByUser"},
-        "rules": [{"subjects": [{"kind": "Group", "group": {"name": "system:authenticated"}}],
-            "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": true, "namespaces": ["*"]}],
-            "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}]}]});
-    let mut never = template();
-    never["spec"]["restartPolicy"] = "OnFailure".into();
-    let backend = json!({"service": {"name": "web", "port": {"number": 80}}});
-    let mut all = Vec::new();
-    let mut add = |api_version: &str, kind: &str, rest: Value| {
-        let mut object =
-            json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "web", "namespace": "default"}});
-        object.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
-        all.push(object);
-    };
-    add("v1", "ServiceAccount", json!({}));
-    add(
-        "v1",
-        "Endpoints",
-        json!({"subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 443, "name": "https"}]}]}),
-    );
-    add(
-        "v1",
-        "Event",
-        json!({"involvedObject": {"kind": "Pod", "namespace": "default", "name": "web"}, "reason": "Started", "type": "Normal"}),
-    );
-    add(
-        "events.k8s.io/v1",
-        "Event",
-        json!({"regarding": {"kind": "Node", "name": "n"}, "reason": "Starting", "type": "Normal", "action": "x",
-        "eventTime": "2026-01-01T00:00:00.000000Z", "reportingController": "c.io/x", "reportingInstance": "i"}),
-    );
-    add("v1", "PodTemplate", json!({"template": template()}));
-    add("v1", "ReplicationController", json!({"spec": {"template": template()}}));
-    add("v1", "PersistentVolumeClaim", json!({"spec": claim}));
-    add(
-        "v1",
-        "PersistentVolume",
-        json!({"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"}}}),
-    );
-    add("apps/v1", "ControllerRevision", json!({"data": {"spec": {}}, "revision": 1}));
-    add(
-        "batch/v1",
-        "CronJob",
-        json!({"spec": {"schedule": "*/5 * * * *", "jobTemplate": {"spec": {"template": never}}}}),
-    );
-    add(
-        "autoscaling/v2",
-        "HorizontalPodAutoscaler",
-        json!({"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "web", "apiVersion": "apps/v1"}, "behavior": {}}}),
-    );
-    add(
-        "autoscaling/v1",
-        "HorizontalPodAutoscaler",
-        json!({"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "web"}}}),
-    );
-    add("policy/v1", "PodDisruptionBudget", json!({"spec": {"maxUnavailable": 1, "selector": selector}}));
-    add("coordination.k8s.io/v1", "Lease", json!({"spec": {"holderIdentity": "n", "leaseDurationSeconds": 40}}));
-    add("scheduling.k8s.io/v1", "PriorityClass", json!({"value": 1000}));
-    add(
-        "discovery.k8s.io/v1",
-        "EndpointSlice",
-        json!({"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 80}]}),
-    );
-    add(
-        "networking.k8s.io/v1",
-        "NetworkPolicy",
-        json!({"spec": {"podSelector": {}, "ingress": [{"from": [{"podSelector": selector}], "ports": [{"port": 80}]}]}}),
-    );
-    add(
-        "networking.k8s.io/v1",
-        "Ingress",
-        json!({"spec": {"ingressClassName": "alb", "rules": [{"host": "a.b", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]}}),
-    );
-    add("networking.k8s.io/v1", "IngressClass", json!({"spec": {"controller": "ingress.k8s.aws/alb"}}));
-    add("networking.k8s.io/v1", "ServiceCIDR", json!({"spec": {"cidrs": ["10.100.0.0/16"]}}));
-    add(
-        "networking.k8s.io/v1",
-        "IPAddress",
-        json!({"spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "kubernetes"}}}),
-    );
-    add("storage.k8s.io/v1", "CSIDriver", json!({"spec": {}}));
-    add("storage.k8s.io/v1", "CSINode", json!({"spec": {"drivers": [{"name": "ebs.csi.aws.com", "nodeID": "i-1"}]}}));
-    add(
-        "storage.k8s.io/v1",
-        "VolumeAttachment",
-        json!({"spec": {"attacher": "ebs.csi.aws.com", "nodeName": "n", "source": {"persistentVolumeName": "pv"}}}),
-    );
-    add("node.k8s.io/v1", "RuntimeClass", json!({"handler": "runc"}));
-    add("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration", json!({"spec": level}));
-    add("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", json!({"spec": flow}));
-    add(
-        "certificates.k8s.io/v1",
-        "CertificateSigningRequest",
-        json!({"spec": {"request": "LS0t", "signerName": "kubernetes.io/kube-apiserver-client", "usages": ["client auth"]}}),
-    );
-    add("resource.k8s.io/v1", "DeviceClass", json!({"spec": {"selectors": [{"cel": {"expression": "true"}}]}}));
-    add(
-        "resource.k8s.io/v1",
-        "ResourceClaim",
-        json!({"spec": {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu"}}]}}}),
-    );
-    all
+    serde_json::from_str(include_str!("usual.json")).unwrap()
 }
 
 #[test]
