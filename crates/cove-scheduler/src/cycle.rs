@@ -12,8 +12,24 @@ pub fn place<'a>(
     pod: &'a PodView,
     pick: impl FnOnce(usize) -> usize,
 ) -> Result<&'a NodeInfo, Diagnosis> {
+    place_among(state, pod, None, pick)
+}
+
+/// The same among some nodes only, at least one of which must take the pod.
+pub fn place_among<'a>(
+    state: &'a ClusterState,
+    pod: &'a PodView,
+    among: Option<&BTreeSet<Box<str>>>,
+    pick: impl FnOnce(usize) -> usize,
+) -> Result<&'a NodeInfo, Diagnosis> {
     let cycle = Cycle::new(state, pod);
-    let feasible = feasible(&cycle)?;
+    let mut feasible = feasible(&cycle)?;
+    if let Some(names) = among {
+        feasible.retain(|node| names.contains(node.name()));
+    }
+    if feasible.is_empty() {
+        return Err(Diagnosis::new(cycle.nodes.len()));
+    }
     if let [only] = feasible.as_slice() {
         return Ok(only);
     }
@@ -23,6 +39,11 @@ pub fn place<'a>(
         feasible.iter().zip(&totals).filter(|(_, total)| **total == best).map(|(node, _)| *node).collect();
     let picked = pick(equal.len()).min(equal.len() - 1);
     Ok(equal.swap_remove(picked))
+}
+
+/// The names of all nodes that take a pod, or why there is none.
+pub fn fitting(state: &ClusterState, pod: &PodView) -> Result<BTreeSet<Box<str>>, Diagnosis> {
+    Ok(feasible(&Cycle::new(state, pod))?.iter().map(|node| node.name().into()).collect())
 }
 
 /// Whether a node would take a pod, and if not, why. `node` is one of the cluster, or one with other pods in its

@@ -53,8 +53,8 @@ impl Diagnosis {
         self.wakes_on
     }
 
-    /// The message, with what preemption has found out.
-    pub fn message(&self, preemption: &str) -> String {
+    /// The message, with why preemption does not help; `None` if it does.
+    pub fn message(&self, preemption: Option<&str>) -> String {
         if self.node_count == 0 {
             return "no nodes available to schedule pods".into();
         }
@@ -62,9 +62,8 @@ impl Diagnosis {
             Some(why) => why.into(),
             None => listed(&self.reasons),
         };
-        let claims = "no new claims to deallocate";
-        let after = [claims, preemption].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ");
-        format!("0/{} nodes are available: {why}. {after}", self.node_count)
+        let after = preemption.map(|text| format!(" no new claims to deallocate, {text}")).unwrap_or_default();
+        format!("0/{} nodes are available: {why}.{after}", self.node_count)
     }
 }
 

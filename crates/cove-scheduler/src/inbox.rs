@@ -18,6 +18,8 @@ pub enum Kind {
     Namespace,
     /// A service.
     Service,
+    /// A disruption budget.
+    Budget,
     /// A controller with a selector, by its kind.
     Controller(&'static str),
 }

@@ -10,6 +10,8 @@ pub const BACKOFF_INITIAL: Duration = Duration::from_secs(1);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// How long a pod that could not be placed waits for a helpful event at most.
 pub const UNSCHEDULABLE_MAX: Duration = Duration::from_secs(300);
+/// How many nodes preemption compares at most (or a tenth of those that may help, if that is more).
+pub const PREEMPTION_CANDIDATES: usize = 100;
 /// Longest message of an event (upstream's `noteLengthLimit`).
 pub const EVENT_MESSAGE: usize = 1024;
 /// The highest score of one plug-in.

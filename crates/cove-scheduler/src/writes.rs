@@ -27,13 +27,15 @@ pub async fn bind(client: &Client, pod: &PodView, node: &str) -> Result<(), Stat
     client.create_sub(PODS, namespace, name, "binding", binding).await.map(drop)
 }
 
-/// The patch that says why a pod is not placed; `None` if the pod says so already.
-pub fn unplaced(pod: &Object, reason: &str, message: &str, now: Timestamp) -> Option<Value> {
+/// The patch that says why a pod is not placed, and for which node room is being made; `None` if the pod says so
+/// already.
+pub fn unplaced(pod: &Object, reason: &str, message: &str, nominated: Option<&str>, now: Timestamp) -> Option<Value> {
     let value = pod.value();
+    let same_node = value["status"]["nominatedNodeName"].as_str() == nominated;
     let conditions = value["status"]["conditions"].as_array();
     let old = conditions.into_iter().flatten().find(|condition| condition["type"] == "PodScheduled");
     let same = |member: &str, text: &str| old.is_some_and(|old| old[member] == text);
-    if same("status", "False") && same("reason", reason) && same("message", message) {
+    if same("status", "False") && same("reason", reason) && same("message", message) && same_node {
         return None;
     }
     let since = match old {
@@ -51,7 +53,11 @@ pub fn unplaced(pod: &Object, reason: &str, message: &str, now: Timestamp) -> Op
     if let Some(generation) = value["metadata"].get("generation") {
         condition["observedGeneration"] = generation.clone();
     }
-    Some(json!({ "status": { "conditions": [condition] } }))
+    let mut patch = json!({ "status": { "conditions": [condition] } });
+    if !same_node {
+        patch["status"]["nominatedNodeName"] = nominated.into();
+    }
+    Some(patch)
 }
 
 /// Writes such a patch. Somebody else's deletion or binding in between is no error.
@@ -61,6 +67,30 @@ pub async fn patch_status(client: Client, pod: Arc<Object>, patch: Value) {
         && !status.is_not_found()
     {
         tracing::warn!(pod = ?pod, "writing the condition of a pod: {status}");
+    }
+}
+
+/// Makes a pod leave for one of higher priority.
+pub async fn evict(client: &Client, victim: &Object, now: Timestamp) {
+    let condition = json!({
+        "type": "DisruptionTarget",
+        "status": "True",
+        "lastProbeTime": null,
+        "lastTransitionTime": now.rfc3339(),
+        "reason": "PreemptionByScheduler",
+        "message": "default-scheduler: preempting to accommodate a higher priority pod",
+    });
+    let (namespace, name) = (victim.namespace(), victim.name());
+    let patch = json!({ "metadata": { "uid": victim.uid() }, "status": { "conditions": [condition] } });
+    let marked = client.patch(PODS, namespace, name, "status", PatchKind::Strategic, patch).await;
+    let ended = match marked {
+        Ok(_) => client.delete(PODS, namespace, name, json!({ "preconditions": { "uid": victim.uid() } })).await,
+        Err(status) => Err(status),
+    };
+    if let Err(status) = ended
+        && !status.is_not_found()
+    {
+        tracing::warn!(pod = ?victim, "preempting a pod: {status}");
     }
 }
 

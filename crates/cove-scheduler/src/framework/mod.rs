@@ -6,9 +6,11 @@ pub mod plugin;
 pub mod state;
 
 pub mod affinity;
+pub mod budget;
 pub mod labels;
 pub mod node_info;
 pub mod node_view;
+pub mod nominations;
 pub mod pod_view;
 pub mod resources;
 pub mod selector;

@@ -102,10 +102,12 @@ pub enum Event {
     PodPlaced = 4,
     /// A placed pod has ended or has been deleted.
     PodGone = 8,
-    /// A placed pod has changed in what it asks for or in its labels.
+    /// A placed pod has changed in its labels, or is being deleted.
     PodChanged = 16,
     /// The labels of a namespace have changed.
     NamespaceChanged = 32,
+    /// A placed pod asks for another amount.
+    PodResized = 64,
 }
 
 /// A set of [`Event`]s.

@@ -59,6 +59,8 @@ pub struct PodView {
     pub node_name: Box<str>,
     /// It is being deleted.
     pub terminating: bool,
+    /// It is leaving for a pod of higher priority.
+    pub preempted: bool,
     /// It has ended.
     pub ended: bool,
     /// Its priority.
@@ -107,6 +109,8 @@ impl PodView {
             scheduler_name: text(&spec["schedulerName"]),
             node_name: text(&spec["nodeName"]),
             terminating,
+            preempted: items(&status["conditions"])
+                .any(|c| c["type"] == "DisruptionTarget" && c["reason"] == "PreemptionByScheduler"),
             ended: matches!(status["phase"].as_str(), Some("Succeeded" | "Failed")),
             priority: spec["priority"].as_i64().and_then(|p| i32::try_from(p).ok()).unwrap_or_default(),
             never_preempts: spec["preemptionPolicy"] == "Never",

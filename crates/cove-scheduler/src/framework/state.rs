@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use cove_kube_client::Key;
 
+use super::budget::Budget;
 use super::class::{Class, Classes};
 use super::labels::Labels;
 use super::node_info::NodeInfo;
@@ -39,6 +40,7 @@ pub struct ClusterState {
     image_nodes: BTreeMap<Box<str>, usize>,
     /// The selectors of services.
     services: BTreeMap<Key, Selector>,
+    budgets: BTreeMap<Key, Budget>,
     /// The selectors of ReplicaSets, StatefulSets and ReplicationControllers, by kind.
     controllers: BTreeMap<(&'static str, Key), Selector>,
 }
@@ -114,6 +116,33 @@ impl ClusterState {
             Some(selector) => self.services.insert(key, selector),
             None => self.services.remove(&key),
         };
+    }
+
+    /// Sets or removes a disruption budget.
+    pub fn set_budget(&mut self, key: Key, budget: Option<Budget>) {
+        match budget {
+            Some(budget) => self.budgets.insert(key, budget),
+            None => self.budgets.remove(&key),
+        };
+    }
+
+    /// For each of these pods, whether a budget is violated if it and those before it are evicted.
+    pub fn violations(&self, pods: &[Arc<PodView>]) -> Vec<bool> {
+        let mut left: Vec<(&Key, &Budget, i64)> = self.budgets.iter().map(|(key, b)| (key, b, b.allowed)).collect();
+        let mut violates = |pod: &Arc<PodView>| {
+            let mut violated = false;
+            for (key, budget, left) in &mut left {
+                let meant = key.namespace == pod.namespace()
+                    && !budget.selector.is_everything()
+                    && budget.selector.matches(pod.labels());
+                if meant && !budget.disrupted.contains(pod.key.name.as_str()) {
+                    *left -= 1;
+                    violated |= *left < 0;
+                }
+            }
+            violated
+        };
+        pods.iter().map(&mut violates).collect()
     }
 
     /// Sets or removes a controller's selector.
@@ -198,14 +227,15 @@ impl ClusterState {
             (Some(known), Some(pod)) => {
                 let moved = known.node != pod.node_name || known.pod.uid != pod.uid;
                 let confirmed = known.assumed && !moved;
-                let changed = known.pod.class != pod.class || known.pod.requests != pod.requests;
+                let changed = known.pod.class != pod.class;
+                let resized = known.pod.requests != pod.requests;
                 self.put(pod.clone(), pod.node_name.clone(), false);
-                match (moved, confirmed, changed) {
-                    (true, ..) => Events::of([Event::PodGone, Event::PodPlaced]),
-                    (false, true, _) => Events::of([Event::PodPlaced]),
-                    (false, false, true) => Events::of([Event::PodChanged]),
-                    (false, false, false) => Events::NONE,
+                if moved {
+                    return Events::of([Event::PodGone, Event::PodPlaced]);
                 }
+                let when = |happened, event| if happened { Events::of([event]) } else { Events::NONE };
+                let placed_or_changed = when(confirmed, Event::PodPlaced).or(when(changed, Event::PodChanged));
+                placed_or_changed.or(when(resized, Event::PodResized))
             }
         }
     }

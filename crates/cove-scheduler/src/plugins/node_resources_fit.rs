@@ -19,7 +19,7 @@ impl Plugin for NodeResourcesFit {
     }
 
     fn wakes_on(&self) -> Events {
-        Events::of([Event::NodeAdded, Event::NodeChanged, Event::PodGone, Event::PodChanged])
+        Events::of([Event::NodeAdded, Event::NodeChanged, Event::PodGone, Event::PodResized])
     }
 
     fn filter<'a>(&self, cycle: &Cycle<'a>) -> Option<Box<dyn Filter + 'a>> {

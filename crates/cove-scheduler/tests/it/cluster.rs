@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::help::{NODES, PODS, run, run_seeded};
+use crate::help::{NODES, PODS, run, run_seeded, run_with};
 
 #[test]
 fn pods_are_spread_over_nodes_and_people_are_told() {
@@ -112,5 +112,79 @@ fn a_cordoned_node_takes_pods_again_when_it_is_uncordoned() {
         let patch = json!({"spec": {"unschedulable": null, "taints": null}});
         c.client.patch(NODES, "", "a", "", cove_kube_api::door::PatchKind::Merge, patch).await.unwrap();
         assert_eq!(c.placed("p").await, "a");
+    });
+}
+
+#[test]
+fn a_refused_binding_is_tried_again_and_blocks_nobody() {
+    run_with(7, 1, |c| async move {
+        c.node("a", 2, json!(null)).await;
+        c.pod("first", "2", json!(null)).await;
+        c.pod("second", "2", json!(null)).await;
+        let told = "SchedulerError: binding rejected: running Bind plugin \"DefaultBinder\": \
+                    Internal error occurred: try later";
+        assert_eq!(c.not_placed("first").await, told);
+        assert_eq!(c.placed("second").await, "a", "the room of the first is free again");
+        c.client.delete(PODS, "default", "second", json!({"gracePeriodSeconds": 0})).await.unwrap();
+        assert_eq!(c.placed("first").await, "a");
+    });
+}
+
+#[test]
+fn replicas_go_to_different_zones_and_friends_stay_together() {
+    run(|c| async move {
+        for (node, zone) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("c1", "c")] {
+            c.node(node, 8, json!({"metadata": {"labels": {"topology.kubernetes.io/zone": zone}}})).await;
+        }
+        let app = json!({"matchLabels": {"app": "web"}});
+        let spread = json!([{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone",
+            "whenUnsatisfiable": "DoNotSchedule", "labelSelector": app}]);
+        let mut zones = Vec::new();
+        for pod in ["w1", "w2", "w3"] {
+            let change = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"topologySpreadConstraints": spread}});
+            c.pod(pod, "100m", change).await;
+            zones.push(c.placed(pod).await[..1].to_string());
+        }
+        zones.sort();
+        assert_eq!(zones, ["a", "b", "c"]);
+        let near = json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+            {"topologyKey": "kubernetes.io/hostname", "labelSelector": app}]}});
+        c.pod("cache", "100m", json!({"spec": {"affinity": near}})).await;
+        let node = c.placed("cache").await;
+        let mut hosts = Vec::new();
+        for pod in ["w1", "w2", "w3"] {
+            hosts.push(c.placed(pod).await);
+        }
+        assert!(hosts.contains(&node), "{node} is none of {hosts:?}");
+    });
+}
+
+#[test]
+fn an_important_pod_gets_the_room_of_a_lesser_one() {
+    run(|c| async move {
+        let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 1000,
+            "metadata": {"name": "high"}});
+        let classes = cove_kube_client::Resource::new("scheduling.k8s.io", "v1", "priorityclasses");
+        c.client.create(classes, "", class).await.unwrap();
+        c.node("a", 2, json!(null)).await;
+        c.pod("low", "2", json!(null)).await;
+        c.placed("low").await;
+        let important = c.pod("high", "2", json!({"spec": {"priorityClassName": "high"}})).await;
+        let message = "0/1 nodes are available: 1 Insufficient cpu.";
+        assert_eq!(c.not_placed("high").await, format!("Unschedulable: {message}"));
+        let leaving = c.until("low", |pod| pod["metadata"].get("deletionTimestamp").map(|_| pod.clone())).await;
+        let reasons: Vec<_> =
+            leaving["status"]["conditions"].as_array().unwrap().iter().map(|c| &c["reason"]).collect();
+        assert!(reasons.contains(&&json!("PreemptionByScheduler")), "{reasons:?}");
+        let nominated = c.until("high", |pod| pod["status"]["nominatedNodeName"].as_str().map(str::to_string)).await;
+        assert_eq!(nominated, "a");
+        // Its agent ends the pod; meanwhile nobody of the same importance takes the room.
+        c.client.delete(PODS, "default", "low", json!({"gracePeriodSeconds": 0})).await.unwrap();
+        assert_eq!(c.placed("high").await, "a");
+        let told = c.events().await;
+        assert!(
+            told.contains(&format!("Normal Preempted low: Preempted by pod {} on node a", important.uid())),
+            "{told:?}"
+        );
     });
 }

@@ -1,14 +1,16 @@
 //! A cluster with a scheduler, and short forms.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use cove_base::Runtime;
 use cove_base::seed::Seed;
 use cove_base::time::Timestamp;
 use cove_base::virtual_runtime::VirtualDriver;
-use cove_kube_api::door::{KubeDoor, Options, PatchKind, UserInfo};
+use cove_kube_api::door::{KubeDoor, Options, PatchKind, Request, Response, UserInfo};
 use cove_kube_api::object::Object;
+use cove_kube_api::status::Status;
 use cove_kube_client::{Client, Resource};
 use cove_kube_server::bootstrap::bootstrap;
 use cove_kube_server::config::Config;
@@ -38,6 +40,15 @@ pub fn run_seeded<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     seed: u64,
     test: impl FnOnce(Cluster) -> F + Send + 'static,
 ) -> T {
+    run_with(seed, 0, test)
+}
+
+/// The same with a server that refuses the first bindings.
+pub fn run_with<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    seed: u64,
+    refusals: usize,
+    test: impl FnOnce(Cluster) -> F + Send + 'static,
+) -> T {
     let driver = VirtualDriver::new(Timestamp::from_secs(1_795_600_000));
     let rt = driver.runtime(Seed::new(seed));
     driver.block_on(async move {
@@ -46,6 +57,7 @@ pub fn run_seeded<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         let server = ApiServer::new(rt.clone(), space, config);
         bootstrap(&server).await.unwrap();
         let door: Arc<dyn KubeDoor> = server;
+        let door: Arc<dyn KubeDoor> = Arc::new(Flaky { door, refusals: Mutex::new(refusals) });
         let client = Client::new(door, UserInfo::new("admin", &["system:masters"]));
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
         client.create(Resource::core("serviceaccounts"), "default", account).await.unwrap();
@@ -53,6 +65,26 @@ pub fn run_seeded<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         let _scheduler = Arc::new(cove_scheduler::run(rt.clone(), scheduler));
         test(Cluster { rt, client, _scheduler }).await
     })
+}
+
+/// A door that refuses bindings at first.
+struct Flaky {
+    door: Arc<dyn KubeDoor>,
+    refusals: Mutex<usize>,
+}
+
+#[async_trait]
+impl KubeDoor for Flaky {
+    async fn call(&self, request: Request) -> Result<Response, Status> {
+        if request.target.subresource == "binding" {
+            let mut refusals = self.refusals.lock().unwrap();
+            if *refusals > 0 {
+                *refusals -= 1;
+                return Err(Status::internal("try later"));
+            }
+        }
+        self.door.call(request).await
+    }
 }
 
 impl Cluster {
