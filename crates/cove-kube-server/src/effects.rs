@@ -7,11 +7,12 @@ mod service;
 
 use cove_kube_api::status::Status;
 use cove_store::api::Txn;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::chain::call::Call;
 use crate::kind_rules;
 use crate::server::ApiServer;
+use crate::value::{at, child_mut};
 
 fn is_service(call: &Call) -> bool {
     kind_rules::is(call.storage, "", "services")
@@ -22,7 +23,21 @@ pub async fn prepare(server: &ApiServer, call: &Call, new: &mut Value, old: Opti
     if is_service(call) && call.subresource.is_none() {
         service::prepare(server, call, new, old).await?;
     }
+    if old.is_none() && kind_rules::is(call.storage, "apiregistration.k8s.io", "apiservices") {
+        mark_local(server, new);
+    }
     Ok(())
+}
+
+/// An API service without a service is this server's own and always there.
+fn mark_local(server: &ApiServer, api_service: &mut Value) {
+    if at(api_service, &["spec", "service"]).is_null() {
+        let available = json!({
+            "type": "Available", "status": "True", "lastTransitionTime": server.rt.now().rfc3339(), "reason": "Local",
+            "message": "Local APIServices are always available",
+        });
+        child_mut(api_service, "status").insert("conditions".into(), json!([available]));
+    }
 }
 
 /// Adds to the transaction of a create or update.

@@ -136,12 +136,6 @@ impl Call {
     pub fn conflict(&self, why: &str) -> Status {
         Status::conflict(self.kind.group, self.kind.plural, &self.name, why)
     }
-
-    /// 403 by an admission plug-in.
-    pub fn forbidden(&self, why: &str) -> Status {
-        let name = if self.name.is_empty() { "Unknown" } else { &self.name };
-        Status::forbidden(self.kind.group, self.kind.plural, name, why)
-    }
 }
 
 /// Whether a verb is about one object by name.

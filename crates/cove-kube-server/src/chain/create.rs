@@ -24,21 +24,24 @@ use crate::value::{is_deleting, meta_mut, meta_text};
 
 /// Makes an object from a request's body.
 pub async fn create(server: &ApiServer, call: &mut Call, request: &Body) -> Result<Response, Status> {
-    refuse_or_warn(call)?;
     let object = body::object(call, request)?;
+    refuse_or_warn(call, &object)?;
     let made = create_value(server, call, object).await?;
     Ok(Response { reply: Reply::Object(made), created: true, warnings: std::mem::take(&mut call.warnings) })
 }
 
 /// What the table says of kinds that nothing acts on yet.
-fn refuse_or_warn(call: &mut Call) -> Result<(), Status> {
+fn refuse_or_warn(call: &mut Call, object: &Value) -> Result<(), Status> {
     match call.kind.acts {
         Acts::Yes => Ok(()),
         Acts::Warn(text) => {
             call.warnings.push(text.into());
             Ok(())
         }
-        Acts::Refuse(text) => Err(call.forbidden(text)),
+        Acts::Refuse(text) => {
+            let name = meta_text(object, "name");
+            Err(Status::forbidden(call.kind.group, call.kind.plural, name, text))
+        }
     }
 }
 

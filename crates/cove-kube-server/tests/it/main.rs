@@ -5,5 +5,6 @@ mod access;
 mod door;
 mod every_kind;
 mod help;
+mod hostile;
 mod http;
 mod subresources;
