@@ -40,3 +40,5 @@ pub const POD_GC_PERIOD: Duration = Duration::from_secs(20);
 pub const MISSING_NODE_QUARANTINE: Duration = Duration::from_secs(40);
 /// How long an evicted pod may take until its deletion shows.
 pub const DISRUPTION_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a list of leases answers for nodes that it shows as silent.
+pub const LEASES_FRESH: Duration = Duration::from_secs(1);

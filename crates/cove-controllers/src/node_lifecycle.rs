@@ -102,11 +102,42 @@ async fn silent_at(cx: &Context<Shared>, node: &Object, known: Timestamp) -> Res
     Ok(last + limits::NODE_MONITOR_GRACE)
 }
 
-/// Upstream's node controller reads leases through the manager's caches, so as the manager.
+/// When the node's lease was renewed last. All leases are read at once and remembered, so that a cluster costs one list
+/// per grace period and not one per node; a node that seems silent is looked up anew. Upstream's node controller reads
+/// leases through the manager's caches, so this reads them as the manager.
 async fn lease_renewed(cx: &Context<Shared>, node: &str) -> Result<Option<Timestamp>, Status> {
-    let options = Options { field_selector: format!("metadata.name={node}"), ..Options::default() };
-    let leases = cx.caches.client().list(LEASES, LEASE_NAMESPACE, options).await?;
-    Ok(leases.items.first().and_then(|lease| time(lease.value(), "/spec/renewTime")))
+    let now = cx.rt.now();
+    if let Some(known) = cx.shared.leases.recall(node, now) {
+        return Ok(known);
+    }
+    let list = cx.caches.client().list(LEASES, LEASE_NAMESPACE, Options::default()).await?;
+    let renewed =
+        |lease: &Arc<Object>| time(lease.value(), "/spec/renewTime").map(|renewed| (lease.name().to_string(), renewed));
+    let all: BTreeMap<String, Timestamp> = list.items.iter().filter_map(renewed).collect();
+    let found = all.get(node).copied();
+    *cx.shared.leases.lock() = (now, all);
+    Ok(found)
+}
+
+/// When the leases of all nodes were renewed, as of the last list, and when that was.
+#[derive(Default)]
+pub struct LeaseTimes {
+    /// A lock, not messages: it is held for one look-up.
+    seen: Mutex<(Timestamp, BTreeMap<String, Timestamp>)>,
+}
+
+impl LeaseTimes {
+    fn lock(&self) -> MutexGuard<'_, (Timestamp, BTreeMap<String, Timestamp>)> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known, if it is good enough: the node was alive, or the list is not older than a second.
+    fn recall(&self, node: &str, now: Timestamp) -> Option<Option<Timestamp>> {
+        let seen = self.lock();
+        let renewed = seen.1.get(node).copied();
+        let alive = renewed.is_some_and(|renewed| renewed + limits::NODE_MONITOR_GRACE > now);
+        (alive || now.since(seen.0) < limits::LEASES_FRESH).then_some(renewed)
+    }
 }
 
 /// The node has stopped reporting: nothing that it said counts any more.

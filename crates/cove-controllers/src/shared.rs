@@ -10,7 +10,7 @@ use cove_kube_client::Key;
 
 use crate::garbage_collector::graph::Graph;
 use crate::limits;
-use crate::node_lifecycle::KnownNodes;
+use crate::node_lifecycle::{KnownNodes, LeaseTimes};
 use crate::pod_gc::MissingNodes;
 use crate::taint_eviction::Evictions;
 use crate::zone_eviction::ZonePace;
@@ -32,6 +32,8 @@ pub struct Shared {
     pub graph: Graph,
     /// Of the node lifecycle controller.
     pub nodes: KnownNodes,
+    /// Of the node lifecycle controller.
+    pub leases: LeaseTimes,
     /// Of the zone-wise eviction.
     pub pace: ZonePace,
     /// Of the taint eviction controller.
@@ -49,6 +51,7 @@ impl Shared {
             config,
             graph: Graph::default(),
             nodes: KnownNodes::default(),
+            leases: LeaseTimes::default(),
             pace: ZonePace::default(),
             evictions: Evictions::default(),
             missing_nodes: MissingNodes::default(),
