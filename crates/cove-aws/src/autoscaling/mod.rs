@@ -13,3 +13,6 @@ mod table;
 mod view;
 
 pub use table::SERVICE;
+
+#[cfg(test)]
+mod tests;

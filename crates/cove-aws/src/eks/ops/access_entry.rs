@@ -235,10 +235,26 @@ pub(super) fn no_entry(cluster: &str) -> Fault {
     faults::not_found(cluster, message)
 }
 
-/// DescribeAccessEntry.
+/// DescribeAccessEntry. The authenticator, an AWS service, knows of a role's session only the role's name: it finds
+/// the entry of a role with a path under the ARN without it.
 pub async fn describe_access_entry(cx: Cx, input: EntryName) -> Result<AccessEntryOutput, Fault> {
     entries_allowed(&cx, &input.cluster_name).await?;
-    Ok(AccessEntryOutput::new(&entry(&cx, &input.cluster_name, &input.principal_arn).await?))
+    let found = entry(&cx, &input.cluster_name, &input.principal_arn).await;
+    if found.is_err() && matches!(cx.caller.principal, Principal::Service(_)) {
+        let all = cx.records::<AccessEntry>().await?.list_under(&format!("{}/", input.cluster_name)).await?;
+        if let Some(entry) = all.iter().find(|e| without_path(&e.principal_arn) == input.principal_arn) {
+            return Ok(AccessEntryOutput::new(entry));
+        }
+    }
+    Ok(AccessEntryOutput::new(&found?))
+}
+
+/// The ARN of a role or user without its path.
+fn without_path(arn: &str) -> String {
+    match (arn.split_once('/'), arn.rsplit_once('/')) {
+        (Some((kind, _)), Some((_, name))) => format!("{kind}/{name}"),
+        _ => arn.into(),
+    }
 }
 
 /// An output without members.
@@ -323,6 +339,7 @@ mod tests {
     fn names_follow_the_rules() {
         let role: Arn = "arn:aws:iam::123456789012:role/path/dev".parse().expect("an ARN");
         assert_eq!(default_username(&role), "arn:aws:sts::123456789012:assumed-role/dev/{{SessionName}}");
+        assert_eq!(without_path(&role.to_string()), "arn:aws:iam::123456789012:role/dev");
         assert!(check_username("admin:{{SessionName}}").is_ok());
         assert!(check_username("{{SessionNameRaw}}").is_err());
         assert!(check_username("system:admin").is_err());
