@@ -17,7 +17,7 @@ fn refusal(operation: &str, error: &str) -> Fault {
             "UnsupportedParameter",
             format!("Cove does not support the parameter {member} of {operation} yet"),
         ),
-        None => Fault::internal(format!("input of a checked call: {error}")),
+        None => crate::operation::unreadable(error),
     }
 }
 

@@ -81,15 +81,15 @@ pub struct Cx {
 impl Cx {
     /// Reads typed input and writes typed output around an operation's function.
     ///
-    /// The input has been checked against the model, so a mismatch is a defect of ours and says so.
+    /// The input has been checked against the model, so only values that the model lets pass and the operation's
+    /// types do not (a negative size) are refused here.
     pub async fn typed<I, O, F>(self, input: Value, operation: impl FnOnce(Cx, I) -> F) -> Result<Value, Fault>
     where
         I: DeserializeOwned,
         O: Serialize,
         F: Future<Output = Result<O, Fault>>,
     {
-        let input =
-            serde_json::from_value(input).map_err(|e| Fault::internal(format!("input of a checked call: {e}")))?;
+        let input = serde_json::from_value(input).map_err(unreadable)?;
         let output = operation(self, input).await?;
         serde_json::to_value(output).map_err(Fault::internal)
     }
@@ -108,6 +108,14 @@ impl Cx {
             .await
     }
 }
+
+/// The refusal of an input that an operation's types do not take. The door gives it the service's own code.
+pub fn unreadable(error: impl std::fmt::Display) -> Fault {
+    Fault::client(UNREADABLE, format!("1 validation error detected: {error}"))
+}
+
+/// The code of [`unreadable`] faults before they leave the door.
+pub const UNREADABLE: &str = "ValidationError";
 
 /// Declares an operation's row: `operation!("CreateRole", PERMISSIONS, create_role)`, where `create_role` is
 /// `async fn(Cx, Input) -> Result<Output, Fault>`.

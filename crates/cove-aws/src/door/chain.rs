@@ -20,7 +20,7 @@ use crate::door::hold;
 use crate::door::idempotency::{self, UnderWay};
 use crate::door::identities::Identities;
 use crate::door::permissions::{Check, Parsed};
-use crate::operation::{Cx, Operation, Service};
+use crate::operation::{Cx, Operation, Service, UNREADABLE};
 use crate::ports::Ports;
 
 /// What a door is made of.
@@ -146,8 +146,18 @@ impl AwsDoor for Door {
             return Err(Fault::new(412, "DryRunOperation", text));
         }
         self.open_region(&request.region);
-        self.run(request, resolved).await
+        self.run(request, resolved).await.map_err(|fault| in_own_code(fault, protocol))
     }
+}
+
+/// Gives what an operation's types refuse the code that its service has for bad values.
+fn in_own_code(mut fault: Fault, protocol: Protocol) -> Fault {
+    match protocol {
+        Protocol::Ec2 if fault.code == UNREADABLE => fault.code = "InvalidParameterValue".into(),
+        Protocol::RestJson if fault.code == UNREADABLE => fault.code = "InvalidParameterException".into(),
+        _ => {}
+    }
+    fault
 }
 
 /// EC2's `DryRun` is the door's affair, so operations never see it.

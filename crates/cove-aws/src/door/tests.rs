@@ -184,6 +184,8 @@ fn what_is_unknown_or_missing_says_so() {
     assert_eq!((missing.status, missing.code.as_str()), (501, "NotImplemented"));
     assert!(missing.message.contains("iam:CreateSAMLProvider") && missing.message.contains("COVERAGE.md"));
     assert_eq!(call("iam", "CreateUser", json!({})).code, "ValidationError");
+    let negative = json!({"AutoScalingGroupName": "g", "MinSize": -1, "MaxSize": 1});
+    assert_eq!(call("autoscaling", "CreateAutoScalingGroup", negative).code, "ValidationError");
     let anonymous = Caller::in_process(Principal::Anonymous);
     let fault = world.call(anonymous, "iam", "ListUsers", json!({})).expect_err("a fault");
     assert_eq!(fault.code, "MissingAuthenticationToken");
