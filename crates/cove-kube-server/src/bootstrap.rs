@@ -17,6 +17,7 @@ use crate::api::schema::split_api_version;
 use crate::chain::call::{Call, unknown_path};
 use crate::chain::{create, update};
 use crate::server::ApiServer;
+use crate::storage;
 use crate::value::{meta_text, text};
 
 /// Written when everything is in place; raised when this file adds something.
@@ -63,6 +64,11 @@ pub async fn install(server: &Arc<ApiServer>, objects: impl IntoIterator<Item = 
 
 async fn install_one(server: &Arc<ApiServer>, object: Value) -> Result<(), Status> {
     let mut call = internal_call(server, &object, Verb::Create, "")?;
+    // Creating it again would fail on what it holds already (a service on its own address) before it fails on its name.
+    let key = storage::key(call.kind, meta_text(&object, "namespace"), meta_text(&object, "name"));
+    if server.storage.get(&key).await?.is_some() {
+        return Ok(());
+    }
     let decoded = crate::chain::body::object(&mut call, &Body::Value(object))?;
     match create::create_value(server, &mut call, decoded).await {
         Err(status) if !status.is_already_exists() => Err(status),

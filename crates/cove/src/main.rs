@@ -1,2 +1,41 @@
-//! Cove: a managed-Kubernetes cloud in one binary.
-fn main() {}
+//! Cove: a managed-Kubernetes cloud in one binary. Arguments in, human output out; everything else is in the rooms.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // This is where Cove speaks to people.
+
+mod args;
+mod commands;
+mod control;
+mod kubeconfig;
+mod output;
+mod place;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cove_base::hint::Hinted;
+
+use crate::args::Args;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::anyhow!("starting: {error}")),
+    };
+    let ended = runtime.block_on(commands::run(args));
+    // Tasks that are still waiting for a socket are not waited for.
+    runtime.shutdown_background();
+    match ended {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+/// Prints an error as a person reads it: what was wrong, then what to do.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<Hinted>() {
+        Some(hinted) => eprintln!("cove: {hinted}"),
+        None => eprintln!("cove: {error:#}"),
+    }
+    ExitCode::FAILURE
+}

@@ -1,5 +1,7 @@
 //! What a new EKS cluster holds beyond a new Kubernetes cluster (facts: `eks.md` 5.1 and 9; a fresh cluster of 2026).
 
+use cove_kube_api::kinds;
+use cove_kube_client::Resource;
 use serde_json::Value;
 
 use crate::versions::{EksVersion, IMAGE_ACCOUNT, NETWORK_POLICY_AGENT, VPC_CNI};
@@ -26,8 +28,21 @@ pub struct Parameters<'a> {
 /// The objects, in an order in which they can be created. The error names a defect of the built-in text.
 pub fn objects(version: EksVersion, parameters: &Parameters<'_>) -> Result<Vec<Value>, String> {
     let text = fill(version, parameters);
-    let documents = text.split("\n---\n").filter(|d| d.lines().any(|l| !l.starts_with('#') && !l.trim().is_empty()));
+    let documents = text.split("\n---\n");
     documents.map(|d| serde_saphyr::from_str(d).map_err(|e| format!("{e} in:\n{d}"))).collect()
+}
+
+/// Whether an object belongs to one of the add-ons that a cluster made with `bootstrapSelfManagedAddons: false` lacks.
+pub fn is_addon(object: &Value) -> bool {
+    matches!(object["metadata"]["labels"]["k8s-app"].as_str(), Some("aws-node" | "kube-proxy" | "kube-dns"))
+}
+
+/// The resource that an object is made with.
+pub fn resource_of(minor: u32, object: &Value) -> Result<Resource, String> {
+    let text = |member: &str| object[member].as_str().unwrap_or_default();
+    let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
+    let kind = kinds::by_kind(minor, group, version, text("kind"));
+    kind.map(|k| Resource::new(k.group, k.version, k.plural)).ok_or_else(|| format!("no kind {}", text("kind")))
 }
 
 fn fill(version: EksVersion, parameters: &Parameters<'_>) -> String {

@@ -1,0 +1,44 @@
+//! A cluster's AWS side of authentication and authorization: the two ports of the API server, filled by the
+//! authenticator of `cove-cloud`.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use cove_cloud::authenticator::{Authenticator as AwsAuthenticator, TOKEN_PREFIX};
+use cove_kube_api::door::UserInfo;
+use cove_kube_server::authentication::{Authenticator, Credential};
+use cove_kube_server::authorization::{Attributes, Authorizer, Decision};
+
+/// Both ports. The authenticator is a client of the server that asks it, so it comes after the server was made.
+#[derive(Default)]
+pub(crate) struct AwsAccess {
+    authenticator: OnceLock<Arc<AwsAuthenticator>>,
+}
+
+impl AwsAccess {
+    /// Joins the authenticator, once.
+    pub(crate) fn join(&self, authenticator: Arc<AwsAuthenticator>) {
+        let _ = self.authenticator.set(authenticator);
+    }
+}
+
+#[async_trait]
+impl Authenticator for AwsAccess {
+    async fn authenticate(&self, credential: Credential<'_>) -> Result<Option<UserInfo>, String> {
+        match (credential, self.authenticator.get()) {
+            (Credential::Token(token), Some(aws)) if token.starts_with(TOKEN_PREFIX) => aws.authenticate(token).await,
+            _ => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl Authorizer for AwsAccess {
+    async fn authorize(&self, attributes: &Attributes) -> Decision {
+        let Some(aws) = self.authenticator.get() else { return Decision::NoOpinion(String::new()) };
+        match aws.policy_allows(&attributes.user, &attributes.namespace).await {
+            Some(reason) => Decision::Allow(reason),
+            None => Decision::NoOpinion(String::new()),
+        }
+    }
+}

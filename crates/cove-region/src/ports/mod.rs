@@ -1,0 +1,8 @@
+//! The ports that rooms of one layer have towards each other, one file per port, no rules of their own.
+
+pub(crate) mod access;
+pub(crate) mod clusters;
+pub(crate) mod guest;
+pub(crate) mod machines;
+pub(crate) mod pod_network;
+pub(crate) mod tokens;

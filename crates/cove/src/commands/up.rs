@@ -1,0 +1,160 @@
+//! `cove up`: starts the region and keeps it.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use cove_aws_wire::credentials::Credentials;
+use cove_base::Seed;
+use cove_base::hint::Hinted;
+use cove_base::tokio_runtime::{TokioDriver, wall_clock};
+use cove_region::config::{Listen, NodeKind, RegionConfig};
+use cove_region::region::Region;
+use cove_store::StoreError;
+use tokio::sync::Notify;
+
+use crate::args::{Nodes, UpArgs};
+use crate::control::{self, Request};
+use crate::place::Place;
+use crate::progress::elapsed;
+
+/// How long a detached start may take before it counts as failed.
+const START: Duration = Duration::from_secs(60);
+
+/// Runs the command.
+pub async fn run(place: &Place, args: UpArgs) -> Result<()> {
+    if args.detach {
+        return detach(place).await;
+    }
+    place.make()?;
+    log_to(place)?;
+    let begun = wall_clock();
+    let region = Arc::new(start(place, &args).await?);
+    let down = Notify::new();
+    announce(place, &region, begun);
+    let socket = place.socket();
+    tokio::select! {
+        biased;
+        ended = control::serve(&socket, &region, &down) => ended?,
+        () = down.notified() => {}
+        signal = stop_signal() => signal?,
+    }
+    println!("stopping; the state stays in {}", place.root.display());
+    region.stop().await;
+    let _ = std::fs::remove_file(&socket);
+    Ok(())
+}
+
+/// Opens the store and starts the region.
+async fn start(place: &Place, args: &UpArgs) -> Result<Region> {
+    let store = tokio::task::block_in_place(|| cove_store::open(&place.store()));
+    let store = store.map_err(|error| store_error(place, error))?;
+    let rt = TokioDriver::runtime(Seed::new(args.seed));
+    let Nodes::Simulated = args.nodes;
+    let config = RegionConfig {
+        region: args.region.clone(),
+        nodes: NodeKind::Simulated,
+        boot: args.boot_time,
+        drain_timeout: args.drain_timeout,
+        admin: args.credentials.as_deref().map(credentials).transpose()?,
+        listen: Some(Listen { port: args.port, first_cluster_port: args.cluster_port, logs: place.logs() }),
+    };
+    Ok(Region::start(rt, store, config).await?)
+}
+
+fn store_error(place: &Place, error: StoreError) -> anyhow::Error {
+    let dir = place.root.display();
+    match error {
+        StoreError::InUse { .. } => {
+            let hint = "`cove status` shows it; `cove down` stops it; --name or --data-dir start another region.";
+            Hinted::new(format!("a region is running on {dir} already: {error}"), hint).into()
+        }
+        StoreError::NewerFormat { .. } => {
+            let hint = "Use the newer Cove, or start a fresh region with --name or --data-dir.";
+            Hinted::new(format!("the state in {dir} was written by a newer version: {error}"), hint).into()
+        }
+        other => anyhow::Error::new(other).context(format!("opening the state in {dir}")),
+    }
+}
+
+fn credentials(text: &str) -> Result<Credentials> {
+    let (id, secret) =
+        text.split_once(':').filter(|(id, secret)| !id.is_empty() && !secret.is_empty()).ok_or_else(|| {
+            Hinted::new("the credentials are not of the form ID:SECRET", "For example: --credentials test:test")
+        })?;
+    Ok(Credentials { access_key_id: id.into(), secret_access_key: secret.into(), session_token: None })
+}
+
+/// Says what started, where, and what to paste next.
+fn announce(place: &Place, region: &Region, begun: cove_base::Timestamp) {
+    let environment = region.environment();
+    println!(
+        "region {} is up after {}",
+        environment["region"].as_str().unwrap_or(""),
+        elapsed(wall_clock().since(begun))
+    );
+    println!("  AWS endpoint  {}", environment["endpoint"].as_str().unwrap_or(""));
+    println!("  nodes         simulated: no kernel and no containers behind them");
+    println!("  state         {}", place.root.display());
+    println!();
+    let flag = if place.name == "default" { String::new() } else { format!(" --name {}", place.name) };
+    println!("Paste next:");
+    println!("  eval \"$(cove env{flag})\"");
+    println!("  aws sts get-caller-identity");
+}
+
+/// Ctrl-C, or the signal of whoever manages processes.
+async fn stop_signal() -> Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Diagnostics go to `logs/cove.log`; the terminal shows progress and nothing else.
+fn log_to(place: &Place) -> Result<()> {
+    let path = place.logs().join("cove.log");
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    let file = file.with_context(|| path.display().to_string())?;
+    let filter = tracing_subscriber::EnvFilter::try_from_env("COVE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Arc::new(file));
+    log.try_init().map_err(|e| anyhow::anyhow!("the diagnostics log: {e}"))
+}
+
+/// Starts this binary once more without `--detach`, and waits until it answers.
+async fn detach(place: &Place) -> Result<()> {
+    place.make()?;
+    let output = place.logs().join("up.log");
+    let file = std::fs::File::create(&output).with_context(|| output.display().to_string())?;
+    let mut command = tokio::process::Command::new(std::env::current_exe()?);
+    command.args(std::env::args_os().skip(1).filter(|a| a != "--detach"));
+    command.env_remove("COVE_DETACH").stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
+    let mut child = command.spawn().context("starting in the background")?;
+    let rt = TokioDriver::runtime(Seed::new(0));
+    let deadline = rt.now() + START;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            let said = std::fs::read_to_string(&output).unwrap_or_default();
+            let said = said.trim().trim_start_matches("cove: ");
+            return Err(anyhow::anyhow!(
+                "{}",
+                if said.is_empty() { format!("it ended: {status}") } else { said.into() }
+            ));
+        }
+        let answered = control::ask(&place.socket(), &Request::Env).await;
+        if answered.is_ok() {
+            print!("{}", std::fs::read_to_string(&output).unwrap_or_default());
+            return Ok(());
+        }
+        if rt.now() >= deadline {
+            let hint = format!("See {}.", output.display());
+            return Err(Hinted::new("the region did not answer in time", hint).into());
+        }
+        rt.sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,6 @@
+//! The binary, judged from outside: by its own command line and by unmodified clients.
+
+mod clients;
+mod command_line;
+mod region;
+mod spine;
