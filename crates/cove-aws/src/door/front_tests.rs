@@ -122,9 +122,41 @@ async fn every_refusal_has_the_form_of_its_protocol() {
     assert!(reply.body.contains("Could not find operation GetSomething for version 2010-05-08"), "{}", reply.body);
 }
 
+/// A certificate of its own for `localhost`, and a client that trusts it.
+fn tls() -> (TlsAcceptor, tokio_rustls::TlsConnector) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).expect("a certificate");
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let certificate = made.cert.der().clone();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let server = rustls::ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .and_then(|b| b.with_no_client_auth().with_single_cert(vec![certificate.clone()], key))
+        .expect("a server");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).expect("a root");
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("a client")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (TlsAcceptor::from(Arc::new(server)), tokio_rustls::TlsConnector::from(Arc::new(client)))
+}
+
+async fn health(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> String {
+    let request = b"GET /_cove/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.expect("written");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.expect("read");
+    reply
+}
+
 #[tokio::test]
-async fn the_listener_answers_and_stops() {
+async fn one_port_speaks_http_and_tls_and_stops() {
     let (front, _bench) = front().await;
+    let (acceptor, connector) = tls();
+    let Ok(mut front) = Arc::try_unwrap(front) else { panic!("nobody else has the front") };
+    front.tls = Some(acceptor);
+    let front = Arc::new(front);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -132,14 +164,15 @@ async fn the_listener_answers_and_stops() {
         let _ = stopped.await;
     });
     let client = async move {
-        let mut stream = TcpStream::connect(address).await.expect("connected");
-        let request = b"GET /_cove/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-        stream.write_all(request).await.expect("written");
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).await.expect("read");
+        let plain = health(TcpStream::connect(address).await.expect("connected")).await;
+        let stream = TcpStream::connect(address).await.expect("connected");
+        let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
+        let secure = health(connector.connect(name, stream).await.expect("TLS")).await;
         stop.send(()).expect("it serves");
-        reply
+        [plain, secure]
     };
-    let ((), reply) = tokio::join!(serving, client);
-    assert!(reply.starts_with("HTTP/1.1 200 OK") && reply.contains("\"status\":\"ok\""), "{reply}");
+    let ((), replies) = tokio::join!(serving, client);
+    for reply in replies {
+        assert!(reply.starts_with("HTTP/1.1 200 OK") && reply.contains("\"status\":\"ok\""), "{reply}");
+    }
 }
