@@ -216,3 +216,32 @@ fn scaling_in_the_middle_of_a_rollout_is_proportional() {
         assert_eq!(sizes(&cluster).await, [7, 11]);
     });
 }
+
+#[test]
+fn pods_that_cannot_be_made_are_reported_and_tried_again() {
+    run(async |cluster: Cluster| {
+        cluster.expect_complaint("replicaset-controller");
+        let mut wanted = deployment("web", 2, rolling());
+        wanted["spec"]["template"]["spec"]["serviceAccountName"] = "robot".into();
+        cluster.create(DEPLOYMENTS, wanted).await;
+        let failure = |object: &Value| {
+            let all = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let found = all.iter().find(|c| c["type"] == "ReplicaFailure").cloned().unwrap_or_default();
+            (found["reason"].clone(), found["message"].as_str().unwrap_or("").to_string())
+        };
+        let set = cluster.list(REPLICA_SETS, "default").await.remove(0);
+        let (reason, message) = failure(set.value());
+        assert_eq!(reason, "FailedCreate");
+        assert!(message.contains("serviceaccount \"robot\" not found"), "{message}");
+        assert_eq!(failure(&cluster.get(DEPLOYMENTS, "default", "web").await), (reason, message.clone()));
+        let events = cluster.events("ReplicaSet", set.name()).await;
+        assert_eq!(events[0], format!("FailedCreate: Error creating: {message}"));
+        let account = json!({
+            "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "robot", "namespace": "default" },
+        });
+        cluster.create(cove_kube_client::Resource::core("serviceaccounts"), account).await;
+        cluster.pass(30).await;
+        assert_eq!(cluster.active_pods().await.len(), 2, "the back-off ends in success");
+        assert_eq!(failure(&cluster.get(DEPLOYMENTS, "default", "web").await).0, Value::Null);
+    });
+}

@@ -28,6 +28,8 @@ pub struct Cluster {
     /// An administrator.
     pub admin: Client,
     pub handle: Arc<Handle>,
+    /// Controllers that are expected to meet an error.
+    complaints: Arc<Mutex<BTreeSet<&'static str>>>,
     /// Nodes that have died.
     dead: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -49,11 +51,12 @@ pub fn run<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Cluster) -
         let config = Config { ca_pem: "PEM".into(), minor: 35 };
         let client_for = |name: &str| Client::new(door.clone(), cove_controllers::identity(name));
         let handle = cove_controllers::run(rt.clone(), client_for, config);
-        let cluster = Cluster { rt, admin, handle: Arc::new(handle), dead: Arc::default() };
+        let cluster = Cluster { rt, admin, handle: Arc::new(handle), complaints: Arc::default(), dead: Arc::default() };
         cluster.add_node("node-1", "us-west-2a").await;
         test(cluster.clone()).await;
+        let expected = cluster.complaints.lock().expect("the set of complaints").clone();
         for (name, counts) in cluster.handle.counts() {
-            assert_eq!(counts.last_error, "", "{name} complained");
+            assert_eq!(counts.last_error.is_empty(), !expected.contains(name), "{name}: {}", counts.last_error);
         }
     });
 }
@@ -93,6 +96,11 @@ impl Cluster {
                 cluster.pass(10).await;
             }
         });
+    }
+
+    /// This controller must meet an error; all others must not.
+    pub fn expect_complaint(&self, controller: &'static str) {
+        self.complaints.lock().expect("the set of complaints").insert(controller);
     }
 
     /// The node stops reporting.
