@@ -11,7 +11,8 @@ use cove_kube_client::controller::{Setup, start};
 use crate::shared::{Config, MANAGER, Shared};
 use crate::{
     cluster_role_aggregation, daemon_set, deployment, disruption, endpoint_slice, endpoints, garbage_collector,
-    namespace, node_lifecycle, pod_gc, replica_set, root_ca, service_account, taint_eviction, zone_eviction,
+    namespace, node_lifecycle, pod_gc, replica_set, root_ca, service_account, stale_disruption, taint_eviction,
+    zone_eviction,
 };
 
 /// Every controller, in the order in which they hear of a change.
@@ -31,6 +32,7 @@ pub const CONTROLLERS: &[&Controller<Shared>] = &[
     &taint_eviction::CONTROLLER,
     &pod_gc::CONTROLLER,
     &disruption::CONTROLLER,
+    &stale_disruption::CONTROLLER,
 ];
 
 /// Starts all controllers of one cluster. `client_for` gets a controller's name (or [`MANAGER`], whose client fills

@@ -37,6 +37,7 @@ mod disruption;
 mod node_lifecycle;
 mod node_taints;
 mod pod_gc;
+mod stale_disruption;
 mod taint_eviction;
 mod zone_eviction;
 

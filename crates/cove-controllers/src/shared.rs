@@ -68,9 +68,10 @@ pub fn identity(controller: &str) -> UserInfo {
     if controller == MANAGER {
         return UserInfo::new("system:kube-controller-manager", &[]);
     }
-    // Parts of upstream's node controller act under its name.
+    // What is part of a controller upstream acts under that one's name.
     let account = match controller {
         "node-eviction" | "taint-eviction-controller" => "node-controller",
+        "stale-pod-disruption" => "disruption-controller",
         own => own,
     };
     UserInfo::service_account("kube-system", account)

@@ -143,3 +143,26 @@ fn a_budget_knows_how_many_pods_may_go() {
         assert_eq!(events[0], "NoPods: No matching pods found");
     });
 }
+
+#[test]
+fn an_announced_disruption_that_does_not_come_is_taken_back() {
+    run(async |cluster: Cluster| {
+        cluster.create(PODS, pod("one")).await;
+        cluster.play_kubelet().await;
+        let now = cluster.rt.now().rfc3339();
+        let mut conditions = cluster.get(PODS, "default", "one").await["status"]["conditions"].clone();
+        conditions.as_array_mut().expect("conditions").push(json!({
+            "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "lastTransitionTime": now,
+        }));
+        cluster.patch_status(PODS, "default", "one", json!({ "conditions": conditions })).await;
+        let target = async |cluster: &Cluster| {
+            let pod = cluster.get(PODS, "default", "one").await;
+            let all = pod["status"]["conditions"].as_array().expect("conditions").clone();
+            all.iter().find(|c| c["type"] == "DisruptionTarget").expect("it stays")["status"].clone()
+        };
+        cluster.pass(115).await;
+        assert_eq!(target(&cluster).await, "True");
+        cluster.pass(10).await;
+        assert_eq!(target(&cluster).await, "False");
+    });
+}
