@@ -55,6 +55,9 @@ pub fn would_fit(state: &ClusterState, pod: &PodView, node: &NodeInfo) -> Result
 
 /// The same with the verdict.
 pub fn check_one(state: &ClusterState, pod: &PodView, node: &NodeInfo) -> (Verdict, Vec<Reason>) {
+    if let Some((why, _)) = refusal(pod) {
+        return (Verdict::Unresolvable, vec![Reason::Refused(why)]);
+    }
     let mut cycle = Cycle::new(state, pod);
     match cycle.nodes.binary_search_by(|known| known.name().cmp(node.name())) {
         Ok(at) => cycle.nodes[at] = node,
@@ -106,17 +109,17 @@ fn feasible<'a>(cycle: &Cycle<'a>) -> Result<Vec<&'a NodeInfo>, Diagnosis> {
 
 type Allowed = Option<(&'static dyn Plugin, BTreeSet<Box<str>>)>;
 
-/// The only nodes to look at. One plug-in of the default profile narrows them.
+/// Why no node at all can take a pod, and what may help.
+fn refusal(pod: &PodView) -> Option<(&'static str, Events)> {
+    PLUGINS.iter().find_map(|plugin| Some((plugin.refuses(pod)?, plugin.wakes_on())))
+}
+
+/// The only nodes to look at; one plug-in of the default profile narrows them. An error if no node can be meant.
 fn allowed(cycle: &Cycle<'_>, diagnosis: &mut Diagnosis) -> Result<Allowed, Diagnosis> {
-    let mut narrowing = PLUGINS.iter().filter_map(|plugin| Some((*plugin, plugin.allowed_nodes(cycle.pod)?)));
-    let allowed = narrowing.next();
-    if let Some((plugin, names)) = &allowed
-        && names.is_empty()
-        && !cycle.nodes.is_empty()
-    {
-        return Err(std::mem::take(diagnosis).before_filters("pod affinity terms conflict", plugin.wakes_on()));
+    if let Some((why, wakes_on)) = refusal(cycle.pod) {
+        return Err(std::mem::take(diagnosis).before_filters(why, wakes_on));
     }
-    Ok(allowed)
+    Ok(PLUGINS.iter().find_map(|plugin| Some((*plugin, plugin.allowed_nodes(cycle.pod)?))))
 }
 
 /// The weighted sums of all scores.
@@ -131,4 +134,79 @@ fn scores<'a>(cycle: &Cycle<'a>, feasible: &[&'a NodeInfo]) -> Vec<i64> {
         totals.iter_mut().zip(&raw).for_each(|(total, score)| *total += plugin.weight() * score);
     }
     totals
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::preemption::plan;
+    use crate::testing::*;
+
+    fn message(state: &ClusterState, pod: &PodView) -> String {
+        let diagnosis = place(state, pod, |_| 0).expect_err("the pod fits");
+        let refusal = plan(state, pod, &diagnosis, None).expect_err("somebody can leave");
+        diagnosis.message(Some(&refusal.message))
+    }
+
+    /// Three nodes: full, tainted, cordoned.
+    fn state() -> ClusterState {
+        let tainted = node("b", json!({"spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]}}));
+        let cordoned = node("c", json!({"spec": {"unschedulable": true}}));
+        cluster([node("a", json!(null)), tainted, cordoned], [(asking("q", "4", "0"), "a")])
+    }
+
+    fn on(names: &[&str]) -> Arc<PodView> {
+        let terms: Vec<Value> = names
+            .iter()
+            .map(|name| json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]}))
+            .collect();
+        let required = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}});
+        let requests = json!({"requests": {"cpu": "1"}});
+        let containers = json!([{"name": "c", "resources": requests}]);
+        pod("p", json!({"spec": {"containers": containers, "affinity": {"nodeAffinity": required}}}))
+    }
+
+    #[test]
+    fn messages() {
+        let state = state();
+        assert_eq!(message(&ClusterState::default(), &on(&[])), "no nodes available to schedule pods");
+        assert_eq!(
+            message(&state, &asking("p", "1", "0")),
+            "0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s), 1 node(s) were \
+             unschedulable. no new claims to deallocate, preemption: 0/3 nodes are available: 1 No preemption victims \
+             found for incoming pod, 2 Preemption is not helpful for scheduling."
+        );
+        // A pod of a DaemonSet.
+        assert_eq!(
+            message(&state, &on(&["a"])),
+            "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]. no new \
+             claims to deallocate, preemption: 0/3 nodes are available: 1 No preemption victims found for incoming \
+             pod, 2 Preemption is not helpful for scheduling."
+        );
+        let claims =
+            pod("p", json!({"spec": {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}}));
+        assert_eq!(
+            message(&state, &claims),
+            "0/3 nodes are available: cove does not place pods with persistent volume claims yet. no new claims to \
+             deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+        );
+    }
+
+    #[test]
+    fn scores_are_weighted_and_equals_are_picked_from() {
+        let taint = |name: &str| node(name, json!({"spec": {"taints": [{"key": "k", "effect": "PreferNoSchedule"}]}}));
+        let nodes = ["b", "c", "d"].map(|name| node(name, json!(null)));
+        let state = cluster(nodes.into_iter().chain([taint("a")]), [(asking("q", "1", "4Gi"), "b")]);
+        let pod = asking("p", "1", "4Gi");
+        let mut asked = 0;
+        let picked = place(&state, &pod, |count| {
+            asked = count;
+            1
+        });
+        assert_eq!((picked.unwrap().name(), asked), ("d", 2), "not the tainted, not the used");
+    }
 }

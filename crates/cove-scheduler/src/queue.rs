@@ -236,3 +236,174 @@ fn back_off(attempts: u32) -> Duration {
     let doublings = attempts.saturating_sub(1).min(16);
     limits::BACKOFF_INITIAL.saturating_mul(1 << doublings).min(limits::BACKOFF_MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::Event;
+    use crate::testing::pod;
+
+    const START: Timestamp = Timestamp::from_secs(1_000);
+
+    fn after(secs: u64) -> Timestamp {
+        START + Duration::from_secs(secs)
+    }
+
+    fn with_priority(name: &str, priority: i32) -> Arc<PodView> {
+        pod(name, json!({"spec": {"priority": priority}}))
+    }
+
+    fn popped(queue: &mut Queue, now: Timestamp) -> Option<String> {
+        queue.pop(now).map(|attempt| attempt.pod.key.name.clone())
+    }
+
+    fn fail(queue: &mut Queue, name: &str, now: Timestamp) {
+        queue.failed(&Key::new("default", name), name, Events::of([Event::NodeAdded]), now);
+    }
+
+    #[test]
+    fn priority_first_then_time() {
+        let mut queue = Queue::default();
+        for (name, priority) in [("z", 0), ("a", 0), ("m", 10)] {
+            queue.put(&with_priority(name, priority), START);
+        }
+        let order: Vec<_> = std::iter::from_fn(|| popped(&mut queue, START)).collect();
+        assert_eq!(order, ["m", "z", "a"]);
+    }
+
+    #[test]
+    fn only_what_helps_wakes_and_five_minutes_do() {
+        let mut queue = Queue::default();
+        queue.put(&with_priority("a", 0), START);
+        popped(&mut queue, START);
+        fail(&mut queue, "a", START);
+        queue.happened(Events::of([Event::PodGone]), after(20));
+        assert_eq!((popped(&mut queue, after(20)), queue.next_due()), (None, Some(after(300))));
+        queue.happened(Events::of([Event::NodeAdded]), after(30));
+        assert_eq!(popped(&mut queue, after(30)).as_deref(), Some("a"));
+        fail(&mut queue, "a", after(30));
+        assert_eq!(popped(&mut queue, after(329)), None);
+        assert_eq!(popped(&mut queue, after(330)).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn errors_back_off_events_may_be_early() {
+        let mut queue = Queue::default();
+        queue.put(&with_priority("a", 0), START);
+        let key = Key::new("default", "a");
+        let (mut now, mut waits) = (START, Vec::new());
+        for _ in 0..6 {
+            assert!(queue.pop(now).is_some());
+            queue.retry(&key, "a");
+            let due = queue.next_due().unwrap();
+            assert!(queue.pop(due - Duration::from_nanos(1)).is_none());
+            waits.push(due.since(now).as_secs());
+            now = due;
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 10, 10]);
+        queue.pop(now);
+        fail(&mut queue, "a", now);
+        queue.happened(Events::ALL, now);
+        assert_eq!(popped(&mut queue, now).as_deref(), Some("a"), "nothing else is active");
+    }
+
+    #[test]
+    fn gates_hold_back_and_changes_let_in() {
+        let mut queue = Queue::default();
+        queue.put(&pod("a", json!({"spec": {"schedulingGates": [{"name": "g"}]}})), START);
+        assert_eq!(popped(&mut queue, START), None);
+        queue.put(&pod("a", json!(null)), START);
+        assert_eq!(popped(&mut queue, START).as_deref(), Some("a"));
+        fail(&mut queue, "a", START);
+        queue.put(&pod("a", json!(null)), after(60));
+        assert_eq!(popped(&mut queue, after(60)), None, "the same pod again is no news");
+        queue.put(&pod("a", json!({"spec": {"tolerations": [{"operator": "Exists"}]}})), after(60));
+        assert_eq!(popped(&mut queue, after(60)).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn an_answer_about_an_earlier_pod_of_that_name_is_ignored() {
+        let mut queue = Queue::default();
+        queue.put(&with_priority("a", 0), START);
+        queue.pop(START);
+        queue.put(&pod("a", json!({"metadata": {"uid": "other"}})), START);
+        fail(&mut queue, "a", START);
+        assert_eq!(queue.pop(START).unwrap().pod.uid.as_ref(), "other");
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Put(u8, i32),
+        Remove(u8),
+        Pop,
+        Fail,
+        Retry,
+        Happen(bool),
+        Pass(u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            3 => (0..5u8, 0..3i32).prop_map(|(name, priority)| Step::Put(name, priority)),
+            1 => (0..5u8).prop_map(Step::Remove),
+            3 => Just(Step::Pop),
+            2 => Just(Step::Fail),
+            2 => Just(Step::Retry),
+            1 => any::<bool>().prop_map(Step::Happen),
+            2 => (0..15_000u64).prop_map(Step::Pass),
+        ];
+        proptest::collection::vec(step, 0..60)
+    }
+
+    proptest! {
+        /// Whatever happens, every pod that waits comes out in the end, once.
+        #[test]
+        fn no_pod_is_lost_or_doubled(steps in steps()) {
+            let (mut queue, mut now) = (Queue::default(), START);
+            let (mut waiting, mut tried) = (BTreeSet::new(), BTreeSet::new());
+            for step in steps {
+                match step {
+                    Step::Put(name, priority) => {
+                        let name = name.to_string();
+                        queue.put(&with_priority(&name, priority), now);
+                        if !tried.contains(&name) {
+                            waiting.insert(name);
+                        }
+                    }
+                    Step::Remove(name) => {
+                        let name = name.to_string();
+                        queue.remove(&Key::new("default", name.as_str()));
+                        waiting.remove(&name);
+                        tried.remove(&name);
+                    }
+                    Step::Pop => if let Some(name) = popped(&mut queue, now) {
+                        prop_assert!(waiting.remove(&name), "{} was not waiting", name);
+                        tried.insert(name);
+                    },
+                    Step::Fail => if let Some(name) = tried.pop_first() {
+                        fail(&mut queue, &name, now);
+                        waiting.insert(name);
+                    },
+                    Step::Retry => if let Some(name) = tried.pop_first() {
+                        queue.retry(&Key::new("default", name.as_str()), &name);
+                        waiting.insert(name);
+                    },
+                    Step::Happen(helps) => {
+                        queue.happened(if helps { Events::ALL } else { Events::of([Event::PodGone]) }, now);
+                    }
+                    Step::Pass(ms) => now = now + Duration::from_millis(ms),
+                }
+                prop_assert_eq!(queue.len(), waiting.len() + tried.len());
+            }
+            now = now + limits::UNSCHEDULABLE_MAX;
+            // Who has waited for five minutes may still have to back off.
+            while let Some(name) = popped(&mut queue, now) {
+                prop_assert!(waiting.remove(&name));
+            }
+            prop_assert!(waiting.is_empty(), "{:?} never came", waiting);
+        }
+    }
+}

@@ -31,6 +31,8 @@ impl<'a> Cycle<'a> {
 /// Why a node does not take a pod. Prints as people read it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
+    /// A plug-in refuses the pod wherever it is.
+    Refused(&'static str),
     /// The node is cordoned.
     NodeUnschedulable,
     /// The pod names another node.
@@ -62,6 +64,7 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Refused(why) => why,
             Self::NodeUnschedulable => "node(s) were unschedulable",
             Self::NodeName => "node(s) didn't match the requested node name",
             Self::Taint => "node(s) had untolerated taint(s)",
@@ -174,6 +177,11 @@ pub trait Plugin: Sync {
     /// What may help a pod that it has rejected.
     fn wakes_on(&self) -> Events {
         Events::NONE
+    }
+
+    /// Why no node at all can take a pod, as its message says it.
+    fn refuses(&self, _pod: &PodView) -> Option<&'static str> {
+        None
     }
 
     /// The only nodes that need to be looked at, by name; `None` for all.

@@ -85,6 +85,10 @@ pub struct PodView {
     pub owner: Option<Owner>,
     /// The images of all its containers.
     pub images: Vec<Box<str>>,
+    /// It mounts persistent volume claims.
+    pub has_volume_claims: bool,
+    /// It uses claims of dynamic resources.
+    pub has_resource_claims: bool,
     /// What other pods see of it: namespace, labels, affinity.
     pub class: Arc<Class>,
 }
@@ -127,6 +131,9 @@ impl PodView {
                 name: text(&owner["name"]),
             }),
             images: containers(spec).map(|container| text(&container["image"])).collect(),
+            has_volume_claims: items(&spec["volumes"])
+                .any(|volume| ["persistentVolumeClaim", "ephemeral"].iter().any(|source| volume.get(source).is_some())),
+            has_resource_claims: items(&spec["resourceClaims"]).next().is_some(),
             class: Arc::new(Class {
                 affinity: PodAffinity::of(spec, &namespace, &labels),
                 namespace,

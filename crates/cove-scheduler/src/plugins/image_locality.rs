@@ -22,8 +22,10 @@ impl Plugin for ImageLocality {
     }
 
     fn score<'a>(&self, cycle: &Cycle<'a>, _feasible: &[&'a NodeInfo]) -> Option<Box<dyn Score + 'a>> {
-        let images = cycle.pod.images.iter().map(|image| spread(cycle.state, full_name(image))).collect();
-        Some(Box::new(Prepared { images, nodes: cycle.state.node_count() }))
+        let images: Vec<_> = cycle.pod.images.iter().map(|image| spread(cycle.state, full_name(image))).collect();
+        // If no node has any of them, all nodes score zero.
+        let known = images.iter().any(|(_, nodes)| *nodes > 0);
+        known.then(|| Box::new(Prepared { images, nodes: cycle.state.node_count() }) as Box<dyn Score>)
     }
 }
 
@@ -80,13 +82,11 @@ mod tests {
             let containers: Vec<_> = images.iter().map(|image| json!({"name": "c", "image": image})).collect();
             pod("p", json!({"spec": {"containers": containers}}))
         };
-        for (images, expected) in [
-            (&["gcr.io/40", "gcr.io/250"][..], [0, 5]),
-            (&["gcr.io/2000:v1"], [100, 0]),
-            (&["gcr.io/2000"], [0, 0]),
-            (&["localhost:5000/x"], [0, 0]),
-        ] {
+        for (images, expected) in [(&["gcr.io/40", "gcr.io/250"][..], [0, 5]), (&["gcr.io/2000:v1"], [100, 0])] {
             assert_eq!(scores(&ImageLocality, &state, &using(images)), expected, "{images:?}");
+        }
+        for image in ["gcr.io/2000", "localhost:5000/x"] {
+            assert!(scores(&ImageLocality, &state, &using(&[image])).is_empty(), "{image}");
         }
     }
 }

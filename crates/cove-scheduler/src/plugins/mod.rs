@@ -1,6 +1,7 @@
 //! The plug-ins of the default profile, one file each, one list: in upstream's order, which is that of the filters.
 //!
-//! Left out: everything about volumes and dynamic resources. Adding a plug-in is a file and a line.
+//! Left out: everything about volumes and dynamic resources ([`unsupported`] refuses pods that need them). Adding a
+//! plug-in is a file and a line.
 
 use crate::framework::Plugin;
 
@@ -14,6 +15,7 @@ pub mod node_resources_fit;
 pub mod node_unschedulable;
 pub mod pod_topology_spread;
 pub mod taint_toleration;
+pub mod unsupported;
 
 mod scheduling_gates;
 
@@ -31,4 +33,5 @@ pub const PLUGINS: &[&dyn Plugin] = &[
     &inter_pod_affinity::InterPodAffinity,
     &node_resources_balanced::NodeResourcesBalancedAllocation,
     &image_locality::ImageLocality,
+    &unsupported::Unsupported,
 ];

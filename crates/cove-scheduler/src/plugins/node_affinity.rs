@@ -22,6 +22,11 @@ impl Plugin for NodeAffinity {
         Events::of([Event::NodeAdded, Event::NodeChanged])
     }
 
+    fn refuses(&self, pod: &PodView) -> Option<&'static str> {
+        let nowhere = pod.node.allowed_names().is_some_and(|names| names.is_empty());
+        nowhere.then_some("pod affinity terms conflict")
+    }
+
     fn allowed_nodes(&self, pod: &PodView) -> Option<BTreeSet<Box<str>>> {
         pod.node.allowed_names()
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::help::{NODES, PODS, run, run_seeded, run_with};
+use crate::help::{NODES, PODS, run, run_in_real_time, run_seeded, run_with};
 
 #[test]
 fn pods_are_spread_over_nodes_and_people_are_told() {
@@ -186,5 +186,22 @@ fn an_important_pod_gets_the_room_of_a_lesser_one() {
             told.contains(&format!("Normal Preempted low: Preempted by pod {} on node a", important.uid())),
             "{told:?}"
         );
+    });
+}
+
+#[test]
+fn it_works_in_real_time_too() {
+    run_in_real_time(|c| async move {
+        c.node("a", 4, json!(null)).await;
+        c.node("b", 4, json!(null)).await;
+        for pod in 0..4 {
+            c.pod(&format!("p{pod}"), "2", json!(null)).await;
+        }
+        let mut nodes = Vec::new();
+        for pod in 0..4 {
+            nodes.push(c.placed(&format!("p{pod}")).await);
+        }
+        nodes.sort();
+        assert_eq!(nodes, ["a", "a", "b", "b"]);
     });
 }

@@ -51,20 +51,30 @@ pub fn run_with<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
 ) -> T {
     let driver = VirtualDriver::new(Timestamp::from_secs(1_795_600_000));
     let rt = driver.runtime(Seed::new(seed));
-    driver.block_on(async move {
-        let space = cove_store::memory().space("cluster").await.unwrap();
-        let config = Config { advertise: ([10, 0, 0, 1].into(), 443), ..Config::new(35) };
-        let server = ApiServer::new(rt.clone(), space, config);
-        bootstrap(&server).await.unwrap();
-        let door: Arc<dyn KubeDoor> = server;
-        let door: Arc<dyn KubeDoor> = Arc::new(Flaky { door, refusals: Mutex::new(refusals) });
-        let client = Client::new(door, UserInfo::new("admin", &["system:masters"]));
-        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
-        client.create(Resource::core("serviceaccounts"), "default", account).await.unwrap();
-        let scheduler = client.with_user(UserInfo::new("system:kube-scheduler", &[]));
-        let _scheduler = Arc::new(cove_scheduler::run(rt.clone(), scheduler));
-        test(Cluster { rt, client, _scheduler }).await
-    })
+    driver.block_on(async move { test(start(rt, refusals).await).await })
+}
+
+async fn start(rt: Runtime, refusals: usize) -> Cluster {
+    let space = cove_store::memory().space("cluster").await.unwrap();
+    let config = Config { advertise: ([10, 0, 0, 1].into(), 443), ..Config::new(35) };
+    let door = ApiServer::new(rt.clone(), space, config);
+    bootstrap(&door).await.unwrap();
+    let door: Arc<dyn KubeDoor> = Arc::new(Flaky { door, refusals: Mutex::new(refusals) });
+    let client = Client::new(door, UserInfo::new("admin", &["system:masters"]));
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
+    client.create(Resource::core("serviceaccounts"), "default", account).await.unwrap();
+    let scheduler = client.with_user(UserInfo::new("system:kube-scheduler", &[]));
+    let _scheduler = Arc::new(cove_scheduler::run(rt.clone(), scheduler));
+    Cluster { rt, client, _scheduler }
+}
+
+/// The same in real time.
+pub fn run_in_real_time<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F) {
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    tokio.block_on(async move {
+        let rt = cove_base::tokio_runtime::TokioDriver::runtime(Seed::new(7));
+        test(start(rt, 0).await).await;
+    });
 }
 
 /// A door that refuses bindings at first.
