@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use cove_base::Runtime;
-use cove_kube_api::door::{KubeDoor, Request, Response, Verb};
+use cove_kube_api::door::{KubeDoor, Request, Response, UserInfo, Verb};
 use cove_kube_api::status::Status;
 use cove_store::api::Space;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::api::kinds::Kind;
 use crate::authentication::tokens::Signer;
+use crate::authentication::{self, Credential};
 use crate::authorization::{self, Authorization};
 use crate::chain::call::Call;
 use crate::chain::{create, delete, read, update, watch as watching};
@@ -63,6 +65,16 @@ impl ApiServer {
     /// The runtime that it runs on.
     pub fn runtime(&self) -> &Runtime {
         &self.rt
+    }
+
+    /// The user of a credential, for callers that bring one without HTTP (a node that joins in a virtual run).
+    pub async fn authenticate(&self, credential: Credential<'_>) -> Result<UserInfo, Status> {
+        authentication::authenticate(self, credential).await
+    }
+
+    /// The keys that check service-account tokens, as an OIDC issuer publishes them; `None` without a signing key.
+    pub fn jwks(&self) -> Option<Value> {
+        self.signer.as_ref().map(Signer::jwks)
     }
 
     /// Ends all watches, now and those to come. Other calls go on until the store closes.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::help::{Api, run, run_with, shown};
 
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 fn admin(api: &Api) -> Peer {
@@ -187,93 +188,95 @@ fn discovery_in_all_its_forms() {
     });
 }
 
+/// Method, path, media type, body; then the code and some of the words of the answer.
+const WRONG: &[(&str, &str, &str, &str, u16, &str)] = &[
+    ("POST", MAPS, "text/plain", "{}", 415, "the body of the request was in an unknown format"),
+    ("PATCH", "/api/v1/namespaces/default", "text/plain", "{}", 415, "415: Unsupported Media Type"),
+    (
+        "PATCH",
+        "/api/v1/namespaces/default",
+        "application/apply-patch+yaml",
+        "{}",
+        415,
+        "Cove does not implement server-side apply yet",
+    ),
+    ("POST", MAPS, "application/json", "{", 400, "the object provided is unrecognized"),
+    (
+        "POST",
+        MAPS,
+        "application/json",
+        r#"{"kind":"Pod","apiVersion":"v1"}"#,
+        400,
+        "Pod in version \"v1\" cannot be handled as a ConfigMap",
+    ),
+    (
+        "PUT",
+        "/api/v1/namespaces/default",
+        "application/json",
+        r#"{"metadata":{"name":"x"}}"#,
+        400,
+        "the name of the object (x) does not match the name on the URL (default)",
+    ),
+    (
+        "DELETE",
+        "/api/v1/namespaces/default",
+        "application/json",
+        "",
+        403,
+        "namespaces \"default\" is forbidden: this namespace may not be deleted",
+    ),
+    ("PUT", "/api/v1/namespaces", "application/json", "{}", 405, "the server does not allow this method"),
+    ("GET", "/api/v1/nothing", "", "", 404, "the server could not find the requested resource"),
+    ("GET", "/api/v1/pods?limit=x", "", "", 400, "strconv.ParseInt: parsing \"x\": invalid syntax"),
+    (
+        "GET",
+        "/api/v1/pods?resourceVersion=x",
+        "",
+        "",
+        400,
+        "invalid resource version: resourceVersion: Invalid value: \"x\"",
+    ),
+    ("GET", "/api/v1/pods?watch=1&resourceVersion=x", "", "", 500, "resourceVersion: Invalid value: \"x\""),
+    ("GET", "/api/v1/pods?continue=x", "", "", 400, "invalid continue token: continue key is not valid"),
+    (
+        "GET",
+        "/api/v1/pods?resourceVersionMatch=Exact",
+        "",
+        "",
+        422,
+        "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+    ),
+    ("GET", "/api/v1/pods?resourceVersion=99999999", "", "", 504, "Timeout: Too large resource version: 99999999"),
+    (
+        "POST",
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        "application/json",
+        r#"{"metadata":{"name":"a.b"}}"#,
+        403,
+        "Cove does not serve custom resources yet",
+    ),
+];
+
 #[test]
 fn wrong_requests_get_upstreams_words() {
     run(|api| async move {
         bootstrap(&api.server).await.unwrap();
         let admin = admin(&api);
-        let maps = "/api/v1/namespaces/default/configmaps";
-        let json_type = ("content-type", "application/json");
-        let cases: &[(&str, &str, &str, &str, u16, &str)] = &[
-            ("POST", maps, "text/plain", "{}", 415, "the body of the request was in an unknown format"),
-            ("PATCH", "/api/v1/namespaces/default", "text/plain", "{}", 415, "415: Unsupported Media Type"),
-            (
-                "PATCH",
-                "/api/v1/namespaces/default",
-                "application/apply-patch+yaml",
-                "{}",
-                415,
-                "Cove does not implement server-side apply yet",
-            ),
-            ("POST", maps, "application/json", "{", 400, "the object provided is unrecognized"),
-            (
-                "POST",
-                maps,
-                "application/json",
-                r#"{"kind":"Pod","apiVersion":"v1"}"#,
-                400,
-                "Pod in version \"v1\" cannot be handled as a ConfigMap",
-            ),
-            (
-                "PUT",
-                "/api/v1/namespaces/default",
-                "application/json",
-                r#"{"metadata":{"name":"x"}}"#,
-                400,
-                "the name of the object (x) does not match the name on the URL (default)",
-            ),
-            (
-                "DELETE",
-                "/api/v1/namespaces/default",
-                "application/json",
-                "",
-                403,
-                "namespaces \"default\" is forbidden: this namespace may not be deleted",
-            ),
-            ("PUT", "/api/v1/namespaces", "application/json", "{}", 405, "the server does not allow this method"),
-            ("GET", "/api/v1/nothing", "", "", 404, "the server could not find the requested resource"),
-            ("GET", "/api/v1/pods?limit=x", "", "", 400, "strconv.ParseInt: parsing \"x\": invalid syntax"),
-            (
-                "GET",
-                "/api/v1/pods?resourceVersion=x",
-                "",
-                "",
-                400,
-                "invalid resource version: resourceVersion: Invalid value: \"x\"",
-            ),
-            ("GET", "/api/v1/pods?watch=1&resourceVersion=x", "", "", 500, "resourceVersion: Invalid value: \"x\""),
-            ("GET", "/api/v1/pods?continue=x", "", "", 400, "invalid continue token: continue key is not valid"),
-            (
-                "GET",
-                "/api/v1/pods?resourceVersionMatch=Exact",
-                "",
-                "",
-                422,
-                "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
-            ),
-            (
-                "GET",
-                "/api/v1/pods?resourceVersion=99999999",
-                "",
-                "",
-                504,
-                "Timeout: Too large resource version: 99999999",
-            ),
-            (
-                "POST",
-                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-                "application/json",
-                r#"{"metadata":{"name":"a.b"}}"#,
-                403,
-                "Cove does not serve custom resources yet",
-            ),
-        ];
-        for (method, path, media, body, code, words) in cases {
+        for (method, path, media, body, code, words) in WRONG {
             let answer = send(&api, &admin, method, path, &[("content-type", media)], body).await;
             let status = answer.status().as_u16();
             let message = value(answer).await["message"].as_str().unwrap_or("").to_string();
             assert!(status == *code && message.contains(words), "{method} {path}: {status} {message}");
         }
+    });
+}
+
+#[test]
+fn unknown_fields_are_told_by_strictness() {
+    run(|api| async move {
+        bootstrap(&api.server).await.unwrap();
+        let (admin, maps) = (admin(&api), MAPS);
+        let json_type = ("content-type", "application/json");
         let unknown = r#"{"metadata":{"name":"u","x":1},"data":{},"dat":{}}"#;
         let strict = send(&api, &admin, "POST", &format!("{maps}?fieldValidation=Strict"), &[json_type], unknown).await;
         let words = "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \

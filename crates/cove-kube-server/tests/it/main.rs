@@ -7,4 +7,6 @@ mod every_kind;
 mod help;
 mod hostile;
 mod http;
+mod sockets;
 mod subresources;
+mod writes;
