@@ -214,7 +214,13 @@ fn access_entries_and_their_policies() {
     bench.ok("eks", "DeleteAccessEntry", list.clone());
     assert!(bench.err("eks", "DescribeAccessEntry", list).contains("The specified principalArn could not be found"));
 
+    // In CONFIG_MAP mode only the authenticator sees entries, and only the creator has one.
     let closed = with_cluster("CONFIG_MAP");
+    let creator = json!({"clusterName": "my-cluster", "principalArn": "arn:aws:iam::123456789012:root"});
+    let cx = closed.cx.clone();
+    let service = cove_aws_wire::door::Caller::service("eks.amazonaws.com");
+    let seen = closed.run(async move { cx.call(service, "eks", "ListAssociatedAccessPolicies", creator).await });
+    assert_eq!(seen.expect("seen")["associatedAccessPolicies"][0]["policyArn"], policy);
     let text = closed.err("eks", "ListAccessEntries", json!({"clusterName": "my-cluster"}));
     assert!(text.contains("must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation."), "{text}");
 }

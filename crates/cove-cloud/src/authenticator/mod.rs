@@ -86,10 +86,8 @@ impl Authenticator {
     pub async fn authenticate(&self, token: &str) -> Result<Option<UserInfo>, String> {
         let identity = self.verifier.verify(token, &self.cluster).await?;
         let mode = self.authentication_mode().await?;
-        let mut mapping = None;
-        if mode != "CONFIG_MAP" {
-            mapping = self.access_entry(&identity).await?;
-        }
+        // In CONFIG_MAP mode there is one entry, which only AWS services see: that of the cluster's creator.
+        let mut mapping = self.access_entry(&identity).await?;
         if mapping.is_none() && mode != "API" {
             mapping = self.config_map(&identity).await?;
         }

@@ -222,10 +222,28 @@ pub struct EntryName {
     principal_arn: String,
 }
 
-/// The entry of a principal.
+/// The entry of a principal. The authenticator, an AWS service, knows of a role's session only the role's name: it
+/// finds the entry of a role with a path under the ARN without it.
 pub(super) async fn entry(cx: &Cx, cluster: &str, principal_arn: &str) -> Result<AccessEntry, Fault> {
-    let found = cx.records::<AccessEntry>().await?.get(&AccessEntry::id_of(cluster, principal_arn)).await?;
-    found.map(|r| r.value).ok_or_else(|| no_entry(cluster))
+    let entries = cx.records::<AccessEntry>().await?;
+    if let Some(found) = entries.get(&AccessEntry::id_of(cluster, principal_arn)).await? {
+        return Ok(found.value);
+    }
+    if matches!(cx.caller.principal, Principal::Service(_)) {
+        let all = entries.list_under(&format!("{cluster}/")).await?;
+        if let Some(found) = all.into_iter().find(|e| without_path(&e.principal_arn) == principal_arn) {
+            return Ok(found);
+        }
+    }
+    Err(no_entry(cluster))
+}
+
+/// The ARN of a role or user without its path.
+fn without_path(arn: &str) -> String {
+    match (arn.split_once('/'), arn.rsplit_once('/')) {
+        (Some((kind, _)), Some((_, name))) => format!("{kind}/{name}"),
+        _ => arn.into(),
+    }
 }
 
 /// There is no entry of that principal.
@@ -235,26 +253,10 @@ pub(super) fn no_entry(cluster: &str) -> Fault {
     faults::not_found(cluster, message)
 }
 
-/// DescribeAccessEntry. The authenticator, an AWS service, knows of a role's session only the role's name: it finds
-/// the entry of a role with a path under the ARN without it.
+/// DescribeAccessEntry.
 pub async fn describe_access_entry(cx: Cx, input: EntryName) -> Result<AccessEntryOutput, Fault> {
     entries_allowed(&cx, &input.cluster_name).await?;
-    let found = entry(&cx, &input.cluster_name, &input.principal_arn).await;
-    if found.is_err() && matches!(cx.caller.principal, Principal::Service(_)) {
-        let all = cx.records::<AccessEntry>().await?.list_under(&format!("{}/", input.cluster_name)).await?;
-        if let Some(entry) = all.iter().find(|e| without_path(&e.principal_arn) == input.principal_arn) {
-            return Ok(AccessEntryOutput::new(entry));
-        }
-    }
-    Ok(AccessEntryOutput::new(&found?))
-}
-
-/// The ARN of a role or user without its path.
-fn without_path(arn: &str) -> String {
-    match (arn.split_once('/'), arn.rsplit_once('/')) {
-        (Some((kind, _)), Some((_, name))) => format!("{kind}/{name}"),
-        _ => arn.into(),
-    }
+    Ok(AccessEntryOutput::new(&entry(&cx, &input.cluster_name, &input.principal_arn).await?))
 }
 
 /// An output without members.
