@@ -224,6 +224,8 @@ impl ClusterState {
                 self.forget(key);
                 Events::of([Event::PodGone])
             }
+            // Most updates are of a status that does not matter here.
+            (Some(known), Some(pod)) if known.pod == *pod && !known.assumed => Events::NONE,
             (Some(known), Some(pod)) => {
                 let moved = known.node != pod.node_name || known.pod.uid != pod.uid;
                 let confirmed = known.assumed && !moved;
@@ -277,5 +279,51 @@ impl ClusterState {
         if let Some(class) = self.nodes.get_mut(node).and_then(|node| node.remove(uid)) {
             self.classes.release(class);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{cluster, node, pod};
+
+    fn on(node: &str, change: serde_json::Value) -> Arc<PodView> {
+        let mut placed = PodView::clone(&pod("p", change));
+        placed.node_name = node.into();
+        Arc::new(placed)
+    }
+
+    #[test]
+    fn an_assumption_ends_when_the_cache_shows_the_pod_or_it_goes() {
+        let mut state = cluster([node("a", json!(null)), node("b", json!(null))], []);
+        let waiting = pod("p", json!(null));
+        state.assume(waiting.clone(), "a");
+        assert!(state.set_pod(&waiting.key, Some(&waiting)).is_empty(), "an older version does not end it");
+        assert!(state.is_assumed(&waiting));
+        assert_eq!(state.set_pod(&waiting.key, Some(&on("a", json!(null)))), Events::of([Event::PodPlaced]));
+        assert!(!state.is_assumed(&waiting));
+        assert!(state.set_pod(&waiting.key, Some(&on("a", json!(null)))).is_empty());
+        assert_eq!(state.set_pod(&waiting.key, None), Events::of([Event::PodGone]));
+        state.assume(waiting.clone(), "a");
+        let reborn = pod("p", json!({"metadata": {"uid": "other"}}));
+        assert_eq!(state.set_pod(&waiting.key, Some(&reborn)), Events::of([Event::PodGone]));
+        assert_eq!(state.node("a").map(NodeInfo::pod_count), Some(0));
+    }
+
+    #[test]
+    fn pods_of_a_node_that_is_not_there_count_when_it_comes() {
+        let mut state = ClusterState::default();
+        let requests = json!({"cpu": "1"});
+        let spec = json!({"spec": {"containers": [{"name": "c", "resources": {"requests": requests}}]}});
+        let key = Key::new("default", "p");
+        state.set_pod(&key, Some(&on("a", spec.clone())));
+        assert_eq!(state.set_node("a", Some(node("a", json!(null)))), Events::of([Event::NodeAdded]));
+        assert_eq!(state.node("a").map(|node| node.requested.cpu_milli), Some(1000));
+        let ended = Arc::new(PodView { ended: true, ..PodView::clone(&on("a", spec)) });
+        assert_eq!(state.set_pod(&key, Some(&ended)), Events::of([Event::PodGone]));
+        assert_eq!(state.node("a").map(|node| node.requested.cpu_milli), Some(0));
+        assert!(state.set_node("a", Some(node("a", json!(null)))).is_empty(), "a heartbeat is no news");
     }
 }
