@@ -9,7 +9,7 @@ pub mod rbac;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cove_kube_api::door::{Request, UserInfo};
+use cove_kube_api::door::{Request, UserInfo, Verb};
 use cove_kube_api::status::{Status, group_resource};
 
 use crate::server::ApiServer;
@@ -117,9 +117,20 @@ pub async fn check(server: &ApiServer, request: &Request) -> Result<(), Status> 
     require(server, &attributes_of(request)).await
 }
 
+/// The one name that a field selector asks for: upstream lets such a list count as one of that name.
+fn selected_name(request: &Request) -> String {
+    let many = matches!(request.verb, Verb::List | Verb::Watch | Verb::DeleteCollection);
+    let mut terms = request.options.field_selector.split(',').filter_map(|term| {
+        let (label, value) = term.split_once("==").or_else(|| term.split_once('='))?;
+        (label == "metadata.name").then(|| value.to_string())
+    });
+    if many { terms.next().unwrap_or_default() } else { String::new() }
+}
+
 /// What a request of the door asks for.
 pub fn attributes_of(request: &Request) -> Attributes {
     let target = &request.target;
+    let name = if target.name.is_empty() { selected_name(request) } else { target.name.clone() };
     Attributes {
         user: request.user.clone(),
         verb: request.verb.as_str().into(),
@@ -130,7 +141,7 @@ pub fn attributes_of(request: &Request) -> Attributes {
         subresource: target.subresource.clone(),
         // Upstream: a namespace lies in itself, so that its own roles count.
         namespace: if target.resource == "namespaces" { target.name.clone() } else { target.namespace.clone() },
-        name: target.name.clone(),
+        name,
         path: String::new(),
         field_selector: request.options.field_selector.clone(),
     }

@@ -111,6 +111,19 @@ impl Call {
         Self::resolve(&request, server.config.minor)
     }
 
+    /// The call as a request of the door, without its body.
+    pub fn request(&self) -> Request {
+        let target = Target {
+            group: self.kind.group.into(),
+            version: self.kind.version.into(),
+            resource: self.kind.plural.into(),
+            subresource: self.sub().into(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        };
+        Request { user: self.user.clone(), verb: self.verb, target, options: self.options.clone(), body: Body::None }
+    }
+
     /// The schema of the version that was asked for: patches are applied in it.
     pub fn patch_type(&self) -> Result<TypeRef, Status> {
         let ty = schema().type_of(self.kind.group, self.kind.version, self.kind.kind);

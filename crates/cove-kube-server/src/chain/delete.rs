@@ -19,7 +19,7 @@ use crate::effects;
 use crate::kind_rules::{self, api_version};
 use crate::limits;
 use crate::server::ApiServer;
-use crate::storage::{Stored, encode, object_of, prefix, store_error};
+use crate::storage::{Stored, encode, object_of, store_error};
 use crate::value::{self, items, meta, meta_mut, meta_text, number, text};
 
 /// The finalizer that keeps an owner until its dependents are gone.
@@ -121,7 +121,7 @@ fn success(call: &Call, object: &Object) -> Value {
 pub async fn delete_collection(server: &ApiServer, call: &mut Call, request: &Body) -> Result<Response, Status> {
     let options = DeleteOptions::read(call, request)?;
     let filter = Filter::of(call)?;
-    let range = Range::prefix(prefix(call.storage, &call.namespace));
+    let range = Range::prefix(filter.scope(call));
     let page = server.storage.range(range).await.map_err(store_error)?;
     let mut items = Vec::new();
     for entry in &page.entries {

@@ -47,6 +47,16 @@ impl Filter {
         self.labels.is_none() && self.fields.is_none()
     }
 
+    /// What the keys of everything that may pass begin with: a selector of one name reads one key.
+    pub fn scope(&self, call: &Call) -> String {
+        let under = prefix(call.storage, &call.namespace);
+        let name = self.fields.as_ref().and_then(|fields| fields.required("metadata.name"));
+        match name {
+            Some(name) if !call.storage.namespaced || !call.namespace.is_empty() => under + name,
+            _ => under,
+        }
+    }
+
     /// Whether an object (in the version asked for) passes.
     pub fn matches(&self, object: &Value) -> bool {
         let labels = meta(object).get("labels").unwrap_or(&Value::Null);
@@ -87,7 +97,7 @@ pub async fn get(server: &ApiServer, call: &Call) -> Result<Response, Status> {
 pub async fn list(server: &ApiServer, call: &Call) -> Result<Response, Status> {
     check_list_options(call)?;
     let filter = Filter::of(call)?;
-    let under = prefix(call.storage, &call.namespace);
+    let under = filter.scope(call);
     let start = start_of(server, call, &under)?;
     let reply = collect(server, call, &filter, &under, start).await?;
     Ok(Response::ok(Reply::List(reply)))

@@ -17,6 +17,7 @@ use crate::api::decode;
 use crate::api::kinds::Generation;
 use crate::api::patch;
 use crate::api::validate_meta::{validate_meta, validate_meta_update};
+use crate::authorization;
 use crate::chain::body;
 use crate::chain::call::Call;
 use crate::chain::create::{create_value, defaults};
@@ -38,6 +39,9 @@ pub async fn update(server: &ApiServer, call: &mut Call, request: &Body) -> Resu
     check_names(call, &object)?;
     let exists = server.storage.get(&call.key()).await?.is_some();
     if !exists && call.subresource.is_none() && call.storage.create_on_update {
+        let mut creates = authorization::attributes_of(&call.request());
+        creates.verb = "create".into();
+        authorization::require(server, &creates).await?;
         return create_by_update(server, call, object).await;
     }
     let made = write(server, call, &mut |_: &mut Call, _: &Value| Ok(object.clone())).await?;

@@ -26,7 +26,7 @@ use crate::chain::read::{Filter, invalid_list_options, parse_revision, too_large
 use crate::convert;
 use crate::limits;
 use crate::server::ApiServer;
-use crate::storage::{object_of, prefix, store_error};
+use crate::storage::{object_of, store_error};
 
 const TOO_OLD_WATCH: &str = "The resourceVersion for the provided watch is too old.";
 
@@ -43,7 +43,7 @@ enum Initial {
 pub async fn watch(server: &ApiServer, call: &Call) -> Result<Response, Status> {
     check_watch_options(call)?;
     let filter = Filter::of(call)?;
-    let under = prefix(call.storage, &call.namespace);
+    let under = filter.scope(call);
     let (events, initial, seen) = match start(server, call)? {
         Initial::After(revision) => {
             too_large(server, revision)?;

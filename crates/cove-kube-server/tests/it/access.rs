@@ -38,6 +38,9 @@ fn a_node_sees_what_its_pods_refer_to() {
         let status = node.get("v1/secrets", "default", "t").await.unwrap_err();
         assert!(status.message.ends_with("no relationship found between node 'n' and this object"), "{status}");
         node.get("v1/pods", "default", "s").await.unwrap();
+        let one = |name: &str| Options { field_selector: format!("metadata.name={name}"), ..Options::default() };
+        assert_eq!(node.list("v1/secrets", "default", one("s")).await.unwrap().items.len(), 1);
+        assert_eq!(node.list("v1/secrets", "default", one("t")).await.unwrap_err().code, 403);
         assert_eq!(node.get("v1/pods", "default", "t").await.unwrap_err().code, 403);
         assert_eq!(node.list("v1/pods", "", Options::default()).await.unwrap_err().code, 403);
         let own = Options { field_selector: "spec.nodeName=n".into(), ..Options::default() };
