@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use cove_kube_client::Key;
 use cove_scheduler::cycle::place;
+use cove_scheduler::diagnosis::Diagnosis;
+use cove_scheduler::preemption::plan;
 use cove_scheduler::{ClusterState, NodeView, PodView, would_fit};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -27,6 +29,7 @@ struct Node {
 struct Pod {
     app: u8,
     cpu: i64,
+    priority: i32,
     port: Option<u16>,
     zone: Option<u8>,
     tolerant: bool,
@@ -74,6 +77,7 @@ fn pods() -> impl Strategy<Value = Pod> {
     (
         0..3u8,
         0..4i64,
+        0..3i32,
         proptest::option::weighted(0.2, 80..82u16),
         proptest::option::weighted(0.2, 0..3u8),
         any::<bool>(),
@@ -81,9 +85,10 @@ fn pods() -> impl Strategy<Value = Pod> {
         rarely((0..3u8, key()).boxed()),
         rarely((0..3u8, key()).boxed()),
     )
-        .prop_map(|(app, cpu, port, zone, tolerant, spread, near, far)| Pod {
+        .prop_map(|(app, cpu, priority, port, zone, tolerant, spread, near, far)| Pod {
             app,
             cpu,
+            priority,
             port,
             zone,
             tolerant,
@@ -127,7 +132,7 @@ impl Pod {
         let term = |(other, key): (u8, &str)| json!({"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": key, "labelSelector": app(other)}]});
         let mut container =
             json!({"name": "c", "image": "i", "resources": {"requests": {"cpu": self.cpu.to_string()}}});
-        let mut spec = json!({});
+        let mut spec = json!({ "priority": self.priority });
         if let Some(port) = self.port {
             container["ports"] = json!([{"hostPort": port}]);
         }
@@ -235,6 +240,9 @@ fn check(nodes: &[Node], steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
                 let picked = place(&state, &view, |count| number % count).map(|node| node.name().to_string());
                 prop_assert_eq!(picked.is_ok(), nodes.iter().any(|node| model.allows(&pod, node)));
+                if let Err(diagnosis) = &picked {
+                    check_preemption(&state, &view, diagnosis)?;
+                }
                 if let Ok(picked) = picked {
                     let at = nodes.iter().position(|node| node.name == picked).unwrap();
                     prop_assert!(model.allows(&pod, &nodes[at]));
@@ -252,6 +260,25 @@ fn check(nodes: &[Node], steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Remove(_) | Step::Flap(_) => {}
         }
+    }
+    Ok(())
+}
+
+/// Whoever has to leave is less important, makes room by leaving, and would be in the way by staying.
+fn check_preemption(state: &ClusterState, pod: &PodView, diagnosis: &Diagnosis) -> Result<(), TestCaseError> {
+    let Ok(plan) = plan(state, pod, diagnosis, None) else { return Ok(()) };
+    prop_assert!(!plan.victims.is_empty());
+    let mut after = state.clone();
+    for victim in &plan.victims {
+        prop_assert!(victim.priority < pod.priority);
+        prop_assert_eq!(state.placement(&victim.key), Some(&*plan.node));
+        after.forget(&victim.key);
+    }
+    let fits = |state: &ClusterState| would_fit(state, pod, state.node(&plan.node).unwrap());
+    prop_assert_eq!(fits(&after), Ok(()));
+    if let [only] = plan.victims.as_slice() {
+        after.assume(only.clone(), &plan.node);
+        prop_assert!(fits(&after).is_err());
     }
     Ok(())
 }
