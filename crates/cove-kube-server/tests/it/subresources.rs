@@ -152,6 +152,35 @@ fn services_get_addresses_and_ports_and_give_them_back() {
 }
 
 #[test]
+fn a_service_that_changes_its_type_gives_back_what_it_had() {
+    run(|api| async move {
+        bootstrap(&api.server).await.unwrap();
+        let spec = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]});
+        let made =
+            api.create("v1/services", "default", json!({"metadata": {"name": "a"}, "spec": spec})).await.unwrap();
+        let (spec, one) = (made.value()["spec"].clone(), "/spec/ports/0/nodePort");
+        assert!(spec["healthCheckNodePort"].as_i64().unwrap() >= 30000);
+        let address = spec["clusterIP"].as_str().unwrap().to_string();
+        let patch = |spec: Value| {
+            let api = api.clone();
+            async move { api.patch("v1/services", "default", "a", json!({"spec": spec})).await.unwrap() }
+        };
+        let node_port = patch(json!({"type": "NodePort"})).await;
+        assert_eq!(node_port.value().pointer(one), spec["ports"][0].get("nodePort"));
+        assert!(node_port.value()["spec"].get("healthCheckNodePort").is_none());
+        let inside = patch(json!({"type": "ClusterIP"})).await;
+        assert_eq!((inside.value().pointer(one), &inside.value()["spec"]["clusterIP"]), (None, &json!(address)));
+        let held = api.space.range(cove_store::api::Range::prefix("/cove/nodeports/")).await.unwrap();
+        assert!(held.entries.is_empty());
+        let outside = patch(json!({"type": "ExternalName", "externalName": "example.com"})).await;
+        assert!(outside.value()["spec"].get("clusterIP").is_none(), "{}", outside.value());
+        assert!(api.get("networking.k8s.io/v1/ipaddresses", "", &address).await.unwrap_err().is_not_found());
+        let back = patch(json!({"type": "ClusterIP", "externalName": null})).await;
+        assert!(back.value()["spec"]["clusterIP"].as_str().unwrap().starts_with("10.100."));
+    });
+}
+
+#[test]
 fn a_token_is_good_until_its_pod_goes() {
     let config = Config { signing_key: Some(pki::signing_key().unwrap()), ..Config::new(35) };
     run_with(config, |api| async move {
