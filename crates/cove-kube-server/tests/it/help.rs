@@ -53,7 +53,6 @@ pub fn target(path: &str, namespace: &str, name: &str) -> Target {
     }
 }
 
-#[allow(dead_code)] // Each file of tests uses some of them.
 impl Api {
     pub fn as_user(&self, user: UserInfo) -> Self {
         Self { server: self.server.clone(), space: self.space.clone(), user }
