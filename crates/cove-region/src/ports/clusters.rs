@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cove_aws::ports::{self, ClusterAddress, ClusterSpec, DrainProgress, NodeView};
+use cove_aws::ports::{self, ClusterAddress, ClusterSpec, DrainProgress, NodeChange, NodeView};
 use cove_cloud::authenticator;
 use cove_kube_api::door::{Options, PatchKind, UserInfo};
 use cove_kube_api::object::Object;
@@ -114,6 +114,18 @@ impl ports::Clusters for Clusters {
         }
     }
 
+    async fn change_node(&self, region: &str, name: &str, node: &str, change: NodeChange) -> Result<(), String> {
+        let client = self.node_manager(region, name)?;
+        loop {
+            let Some(found) = client.find(NODES, "", node).await.map_err(text)? else { return Ok(()) };
+            let patch = node_patch(found.value(), &change);
+            match client.patch(NODES, "", node, "", PatchKind::Merge, patch).await {
+                Err(status) if status.is_conflict() => {}
+                other => return other.map(drop).map_err(text),
+            }
+        }
+    }
+
     async fn map_node_role(&self, region: &str, name: &str, role_arn: &str) -> Result<(), String> {
         self.change_roles(region, name, |roles| authenticator::add_role(roles, role_arn)).await
     }
@@ -121,6 +133,23 @@ impl ports::Clusters for Clusters {
     async fn unmap_node_role(&self, region: &str, name: &str, role_arn: &str) -> Result<(), String> {
         self.change_roles(region, name, |roles| authenticator::remove_role(roles, role_arn)).await
     }
+}
+
+/// The merge patch of a change, against this version of the node: taints are a list that is replaced as a whole.
+fn node_patch(node: &Value, change: &NodeChange) -> Value {
+    let mut labels: serde_json::Map<String, Value> =
+        change.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    labels.extend(change.removed_labels.iter().map(|key| (key.clone(), Value::Null)));
+    let mut taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
+    taints.retain(|taint| {
+        let mut changed = change.taints.iter().chain(&change.removed_taints);
+        !changed.any(|other| taint["key"] == other.key && taint["effect"] == other.effect)
+    });
+    taints.extend(change.taints.iter().map(|t| json!({"key": t.key, "value": t.value, "effect": t.effect})));
+    json!({
+        "metadata": {"resourceVersion": node["metadata"]["resourceVersion"], "labels": labels},
+        "spec": {"taints": taints},
+    })
 }
 
 fn view(node: &Object) -> NodeView {
@@ -158,5 +187,37 @@ async fn evict(client: &Client, pod: &Object) -> Result<(), String> {
     match client.create_sub(PODS, namespace, name, "eviction", eviction).await {
         Err(status) if !matches!(status.code, 404 | 409 | 429) => Err(text(status)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cove_aws::ports::NodeTaint;
+
+    use super::*;
+
+    #[test]
+    fn a_change_of_a_node_keeps_what_it_does_not_name() {
+        let taint = |key: &str| NodeTaint { key: key.into(), value: "x".into(), effect: "NoSchedule".into() };
+        let node = json!({
+            "metadata": {"resourceVersion": "7"},
+            "spec": {"taints": [
+                {"key": "kept", "effect": "NoExecute"}, {"key": "gone", "effect": "NoSchedule"},
+                {"key": "new", "effect": "NoSchedule"},
+            ]},
+        });
+        let change = NodeChange {
+            labels: [("role".to_string(), "web".to_string())].into(),
+            removed_labels: vec!["old".into()],
+            taints: vec![taint("new")],
+            removed_taints: vec![taint("gone")],
+        };
+        let expected = json!({
+            "metadata": {"resourceVersion": "7", "labels": {"role": "web", "old": null}},
+            "spec": {"taints": [
+                {"key": "kept", "effect": "NoExecute"}, {"key": "new", "value": "x", "effect": "NoSchedule"},
+            ]},
+        });
+        assert_eq!(node_patch(&node, &change), expected);
     }
 }
