@@ -4,19 +4,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cove_base::Timestamp;
 use cove_base::runtime::BoxFuture;
 
 use crate::pod::{Effect, Event, PodSpec};
 
-/// What `kubectl logs` asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogOptions {
-    /// The run before the current one.
-    pub previous: bool,
-    /// Only the last lines; `None` for all.
-    pub tail_lines: Option<usize>,
-    /// RFC 3339 times before each line.
-    pub timestamps: bool,
+/// One line of a container's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was written.
+    pub time: Timestamp,
+    /// The line, without its end.
+    pub text: String,
 }
 
 /// Performs effects.
@@ -26,8 +25,9 @@ pub trait PodRuntime: Send + Sync {
     /// (`Stop`, `RemoveSandbox`) resolves to `None`. Dropping the future does not undo the effect.
     fn perform(&self, pod: Arc<PodSpec>, effect: Effect) -> BoxFuture<Option<Event>>;
 
-    /// The log of a container, as `kubectl logs` prints it. The error is for the person who asked.
-    async fn logs(&self, pod: Arc<PodSpec>, container: &str, options: LogOptions) -> Result<String, String>;
+    /// The log of a container as far as it is written: of its newest run, or of the one before it (`previous`). The
+    /// pod's `raw` is its object with the status. The error is for the person who asked.
+    async fn log(&self, pod: Arc<PodSpec>, container: &str, previous: bool) -> Result<Vec<LogLine>, String>;
 }
 
 /// Where pods get their addresses. Filled by the VPC's network.

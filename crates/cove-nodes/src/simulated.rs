@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cove_base::Runtime;
 use cove_base::runtime::BoxFuture;
+use cove_base::{Runtime, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::behaviour::Behaviour;
 use crate::pod::{ContainerRole, Effect, Event, PodSpec};
-use crate::runtime::{LogOptions, PodNetwork, PodRuntime};
+use crate::runtime::{LogLine, PodNetwork, PodRuntime};
 
 /// How a simulated container is asked to stop: the exit code to end with, and after how long.
 type StopOrder = (i32, Duration);
@@ -144,17 +144,24 @@ impl PodRuntime for SimulatedRuntime {
         }
     }
 
-    async fn logs(&self, pod: Arc<PodSpec>, container: &str, options: LogOptions) -> Result<String, String> {
+    /// One line, of the time at which that run began: it says that nothing runs here.
+    async fn log(&self, pod: Arc<PodSpec>, container: &str, previous: bool) -> Result<Vec<LogLine>, String> {
         let Some(spec) = pod.containers.iter().find(|c| c.name == container) else {
             return Err(format!("container {container} is not valid for pod {}", pod.name));
         };
-        if options.previous || options.tail_lines == Some(0) {
-            return Ok(String::new());
-        }
-        let time = if options.timestamps { format!("{} ", self.rt.now().rfc3339_micros()) } else { String::new() };
-        Ok(format!(
-            "{time}simulated container {container} of image {} on node {}: nothing runs here\n",
-            spec.image, pod.node
-        ))
+        let time = began(&pod, container, previous).unwrap_or_else(|| self.rt.now());
+        let text =
+            format!("simulated container {container} of image {} on node {}: nothing runs here", spec.image, pod.node);
+        Ok(vec![LogLine { time, text }])
     }
+}
+
+/// When a container's newest run, or the one before it, began, as its status says.
+fn began(pod: &PodSpec, container: &str, previous: bool) -> Option<Timestamp> {
+    let lists = ["initContainerStatuses", "containerStatuses"];
+    let mut all = lists.iter().filter_map(|list| pod.raw["status"][*list].as_array()).flatten();
+    let status = all.find(|s| s["name"] == container)?;
+    let (state, last) = (&status["state"], &status["lastState"]["terminated"]);
+    let newest = state.get("running").or(state.get("terminated")).filter(|_| !previous);
+    Timestamp::parse_rfc3339(newest.unwrap_or(last)["startedAt"].as_str()?)
 }

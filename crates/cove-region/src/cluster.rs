@@ -28,6 +28,7 @@ use cove_store::Space;
 use serde_json::{Value, json};
 
 use crate::ports::access::AwsAccess;
+use crate::ports::node_streams::PodLogs;
 use crate::ports::pod_network::SubnetPods;
 
 /// What a cluster needs of its region.
@@ -62,7 +63,9 @@ impl Cluster {
         let rt = around.rt.with_seed(around.rt.seed().child(&spec.arn));
         let access = Arc::new(AwsAccess::default());
         let ca_pem = keys.as_ref().map(|k| k.authority.certificate.clone()).unwrap_or_default();
+        let logs = Arc::new(PodLogs::default());
         let mut config = server_config(spec, version, port, keys.as_ref(), &access)?;
+        config.node_streams = Some(logs.clone());
         if let Some(log) = log {
             config.request_log = log;
         }
@@ -73,7 +76,7 @@ impl Cluster {
         create_eks_objects(&server, version, spec, &address).await?;
         let caller = cluster_role(around, spec).await;
         let mut running = control_plane(around, &rt, spec, version, &ca_pem, caller, &server);
-        let (fleet, events) = fleet(around, &rt, &server);
+        let (fleet, events) = fleet(around, &rt, &server, &logs);
         running.push(Box::new(events));
         Ok(Self { server, fleet, address, keys, _running: running })
     }
@@ -208,15 +211,13 @@ fn control_plane(
     vec![Box::new(controllers), Box::new(scheduler), Box::new(cloud)]
 }
 
-/// The agents of simulated nodes, all in one fleet.
-fn fleet(around: &Surroundings, rt: &Runtime, server: &Arc<ApiServer>) -> (Fleet, Sink) {
+/// The agents of the cluster's nodes, all in one fleet.
+fn fleet(around: &Surroundings, rt: &Runtime, server: &Arc<ApiServer>, logs: &PodLogs) -> (Fleet, Sink) {
     let reader = client(server, UserInfo::new("cove:simulated-fleet", &[]));
     let events = Sink::start(rt);
-    let fleet = Fleet::start(FleetConfig {
-        rt: rt.clone(),
-        pods: Cache::start(rt, reader, Resource::core("pods"), "", Options::default()),
-        runtime: Arc::new(SimulatedRuntime::new(rt.clone(), around.pods.clone())),
-        events: events.clone(),
-    });
+    let pods = Cache::start(rt, reader, Resource::core("pods"), "", Options::default());
+    let runtime = Arc::new(SimulatedRuntime::new(rt.clone(), around.pods.clone()));
+    logs.join(rt, pods.clone(), runtime.clone());
+    let fleet = Fleet::start(FleetConfig { rt: rt.clone(), pods, runtime, events: events.clone() });
     (fleet, events)
 }

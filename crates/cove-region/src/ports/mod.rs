@@ -4,5 +4,6 @@ pub(crate) mod access;
 pub(crate) mod clusters;
 pub(crate) mod guest;
 pub(crate) mod machines;
+pub(crate) mod node_streams;
 pub(crate) mod pod_network;
 pub(crate) mod tokens;
