@@ -119,7 +119,8 @@ k create configmap watched --from-literal=a=b
 timeout 20 grep -qm1 watched <&"${WATCH[0]}" || fail "get -w"
 kill "$WATCH_PID" 2>/dev/null; wait "$WATCH_PID" 2>/dev/null || true
 k delete configmap watched
-k delete -f manifests.yaml --timeout=90s
+# The namespace goes first, and what is in it may be gone before kubectl asks for it.
+k delete -f manifests.yaml --ignore-not-found --timeout=90s
 
 step "helm"
 "$helm" install shop chart --wait --timeout 60s
