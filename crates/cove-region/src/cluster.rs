@@ -78,6 +78,7 @@ impl Cluster {
         let mut running = control_plane(around, &rt, spec, version, &ca_pem, caller, &server);
         let (fleet, events) = fleet(around, &rt, &server, &logs);
         running.push(Box::new(events));
+        running.push(Box::new(cove_kube_server::housekeeping::start(&server)));
         Ok(Self { server, fleet, address, keys, _running: running })
     }
 

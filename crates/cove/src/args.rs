@@ -1,4 +1,4 @@
-//! The command line. Every flag has an environment variable; help, completion and the README follow from here.
+//! The command line. Every flag has an environment variable, except those that eksctl's verbs have from eksctl.
 
 use std::path::PathBuf;
 use std::time::Duration;

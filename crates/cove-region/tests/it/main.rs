@@ -2,5 +2,6 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
 mod bench;
+mod events;
 mod first_pod;
 mod log;
