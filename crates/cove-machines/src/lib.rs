@@ -4,4 +4,6 @@
 //! reading order:
 
 pub mod machine;
+#[cfg(target_os = "linux")]
+pub mod real;
 pub mod simulated;

@@ -51,3 +51,16 @@ pub trait Guest: Send + Sync {
     /// The machine has lost its power; `run` has been dropped.
     async fn powered_off(&self, machine: Arc<MachineSpec>);
 }
+
+/// Machines: real or simulated. The contract is that of `cove-aws`'s port, whose other side this is.
+#[async_trait]
+pub trait Machines: Send + Sync {
+    /// Starts a machine and its guest; does nothing if it is there already. Returns once it runs.
+    async fn start(&self, spec: MachineSpec) -> Result<(), String>;
+    /// Kills a machine and all in it; does nothing if it is gone. Returns once it is gone.
+    async fn terminate(&self, instance_id: &str) -> Result<(), String>;
+    /// How it stands.
+    fn state(&self, instance_id: &str) -> MachineState;
+    /// What it printed; empty if it is gone.
+    fn console(&self, instance_id: &str) -> String;
+}

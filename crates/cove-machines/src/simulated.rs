@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use cove_base::{Runtime, TaskHandle, Timestamp};
 
-use crate::machine::{Guest, MachineSpec, MachineState};
+use crate::machine::{Guest, MachineSpec, MachineState, Machines};
 
 /// Lines that a console keeps, as EC2 keeps the last 64 KiB.
 const CONSOLE_LINES: usize = 500;
@@ -66,16 +67,18 @@ impl SimulatedMachines {
     fn machines(&self) -> MutexGuard<'_, BTreeMap<String, Machine>> {
         self.machines.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Boots a machine and starts its guest. Does nothing if it is there already.
-    pub async fn start(&self, spec: MachineSpec) {
+#[async_trait]
+impl Machines for SimulatedMachines {
+    async fn start(&self, spec: MachineSpec) -> Result<(), String> {
         let id = spec.instance_id.clone();
         let spec = Arc::new(spec);
         let console = Console::new(&self.rt);
         {
             let mut machines = self.machines();
             if machines.contains_key(&id) {
-                return;
+                return Ok(());
             }
             let machine =
                 Machine { spec: spec.clone(), console: console.clone(), state: MachineState::Pending, guest: None };
@@ -85,29 +88,28 @@ impl SimulatedMachines {
         self.rt.sleep(self.boot).await;
         let mut machines = self.machines();
         // Its power may have been cut while it booted.
-        let Some(machine) = machines.get_mut(&id).filter(|m| m.guest.is_none()) else { return };
+        let Some(machine) = machines.get_mut(&id).filter(|m| m.guest.is_none()) else { return Ok(()) };
         machine.state = MachineState::Running;
         let guest = self.guest.clone();
         let task = self.rt.spawn(format!("machine {id}"), async move { guest.run(spec, console).await });
         machine.guest = Some(task);
+        Ok(())
     }
 
-    /// Cuts a machine's power. Does nothing if it is gone already.
-    pub async fn terminate(&self, instance_id: &str) {
-        let Some(machine) = self.machines().remove(instance_id) else { return };
+    async fn terminate(&self, instance_id: &str) -> Result<(), String> {
+        let Some(machine) = self.machines().remove(instance_id) else { return Ok(()) };
         if let Some(guest) = machine.guest {
             guest.abort();
         }
         self.guest.powered_off(machine.spec).await;
+        Ok(())
     }
 
-    /// How a machine stands.
-    pub fn state(&self, instance_id: &str) -> MachineState {
+    fn state(&self, instance_id: &str) -> MachineState {
         self.machines().get(instance_id).map_or(MachineState::Gone, |m| m.state)
     }
 
-    /// What a machine printed; empty if it is gone.
-    pub fn console(&self, instance_id: &str) -> String {
+    fn console(&self, instance_id: &str) -> String {
         self.machines().get(instance_id).map(|m| m.console.text()).unwrap_or_default()
     }
 }
@@ -116,7 +118,6 @@ impl SimulatedMachines {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use async_trait::async_trait;
     use cove_base::Seed;
     use cove_base::virtual_runtime::VirtualDriver;
 
@@ -163,8 +164,8 @@ mod tests {
         let machines = Arc::new(SimulatedMachines::new(rt.clone(), guest.clone(), Duration::from_secs(20)));
         let m = machines.clone();
         driver.block_on(async move {
-            m.start(spec()).await;
-            m.start(spec()).await;
+            m.start(spec()).await.expect("started");
+            m.start(spec()).await.expect("started");
         });
         driver.run_for(Duration::from_secs(1));
         assert_eq!(guest.running.load(Ordering::Relaxed), 1);
@@ -172,8 +173,8 @@ mod tests {
         assert!(machines.console("i-1").ends_with("[   20.000000] guest: up\n"));
         let m = machines.clone();
         driver.block_on(async move {
-            m.terminate("i-1").await;
-            m.terminate("i-1").await;
+            m.terminate("i-1").await.expect("terminated");
+            m.terminate("i-1").await.expect("terminated");
         });
         assert_eq!((machines.state("i-1"), guest.offs.load(Ordering::Relaxed)), (MachineState::Gone, 1));
     }

@@ -8,5 +8,6 @@ pub mod fleet;
 pub mod limits;
 pub mod node;
 pub mod pod;
+pub mod real;
 pub mod runtime;
 pub mod simulated;

@@ -44,7 +44,7 @@ impl SimulatedRuntime {
             let Some(ip) = ip else {
                 // The kubelet tries a failed sandbox again with the next sync.
                 rt.sleep(Duration::from_secs(1)).await;
-                return Some(Event::SandboxFailed);
+                return Some(Event::SandboxFailed { message: Event::NO_ADDRESS.into() });
             };
             rt.sleep(Duration::from_millis(5)).await;
             Some(Event::SandboxReady { ip })

@@ -23,11 +23,11 @@ use cove_kube_server::front::log::RequestLog;
 use cove_kube_server::pki::{ClusterKeys, server_names};
 use cove_kube_server::server::ApiServer;
 use cove_nodes::fleet::{Fleet, FleetConfig};
-use cove_nodes::simulated::SimulatedRuntime;
 use cove_store::Space;
 use serde_json::{Value, json};
 
 use crate::ports::access::AwsAccess;
+use crate::ports::ground::MakeRuntime;
 use crate::ports::node_streams::PodLogs;
 use crate::ports::pod_network::SubnetPods;
 
@@ -37,6 +37,7 @@ pub(crate) struct Surroundings {
     pub aws: Arc<dyn AwsDoor>,
     pub tokens: Arc<dyn TokenVerifier>,
     pub pods: Arc<SubnetPods>,
+    pub runtime: Arc<MakeRuntime>,
 }
 
 /// A running cluster. Everything it runs ends with it.
@@ -76,7 +77,7 @@ impl Cluster {
         create_eks_objects(&server, version, spec, &address).await?;
         let caller = cluster_role(around, spec).await;
         let mut running = control_plane(around, &rt, spec, version, &ca_pem, caller, &server);
-        let (fleet, events) = fleet(around, &rt, &server, &logs);
+        let (fleet, events) = fleet(around, &rt, &server, &address, &logs);
         running.push(Box::new(events));
         running.push(Box::new(cove_kube_server::housekeeping::start(&server)));
         Ok(Self { server, fleet, address, keys, _running: running })
@@ -163,6 +164,11 @@ async fn create_eks_objects(
     for object in objects.into_iter().filter(|o| spec.self_managed_addons || !eks_objects::is_addon(o)) {
         let resource = eks_objects::resource_of(version.minor, &object)?;
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_string();
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        // Asked first: a service that exists is refused for its address, which is taken, not for its name.
+        if bootstrap.find(resource, &namespace, name).await.map_err(|s| s.to_string())?.is_some() {
+            continue;
+        }
         match bootstrap.create(resource, &namespace, object).await {
             Err(status) if !status.is_already_exists() => return Err(status.to_string()),
             _ => {}
@@ -219,11 +225,17 @@ fn control_plane(
 }
 
 /// The agents of the cluster's nodes, all in one fleet.
-fn fleet(around: &Surroundings, rt: &Runtime, server: &Arc<ApiServer>, logs: &PodLogs) -> (Fleet, Sink) {
+fn fleet(
+    around: &Surroundings,
+    rt: &Runtime,
+    server: &Arc<ApiServer>,
+    address: &ClusterAddress,
+    logs: &PodLogs,
+) -> (Fleet, Sink) {
     let reader = client(server, UserInfo::new("cove:simulated-fleet", &[]));
     let events = Sink::start(rt);
     let pods = Cache::start(rt, reader, Resource::core("pods"), "", Options::default());
-    let runtime = Arc::new(SimulatedRuntime::new(rt.clone(), around.pods.clone()));
+    let runtime = (around.runtime)(rt, around.pods.clone(), &address.endpoint);
     logs.join(rt, pods.clone(), runtime.clone());
     let fleet = Fleet::start(FleetConfig { rt: rt.clone(), pods, runtime, events: events.clone() });
     (fleet, events)

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::cluster::{Cluster, Surroundings, certificate_names};
 use crate::keys::KeyPool;
+use crate::node_instances::NodeInstances;
 
 /// The space that says which cluster has which port.
 const PORTS: &str = "region";
@@ -33,6 +34,7 @@ pub(crate) struct Clusters {
     store: Arc<dyn Store>,
     around: OnceLock<Surroundings>,
     doors: Option<Doors>,
+    nodes: Arc<NodeInstances>,
     first_port: u16,
     /// Locked for map operations only: the AWS services' many tasks look clusters up.
     state: Mutex<State>,
@@ -42,15 +44,13 @@ pub(crate) struct Clusters {
 struct State {
     /// By (region, name).
     running: BTreeMap<(String, String), Arc<Cluster>>,
-    /// The cluster's endpoint and the node's name, by instance id.
-    nodes: BTreeMap<String, (String, String)>,
 }
 
 impl Clusters {
     /// No clusters yet. [`Clusters::surround`] must follow before one starts.
-    pub(crate) fn new(store: Arc<dyn Store>, doors: Option<Doors>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, doors: Option<Doors>, nodes: Arc<NodeInstances>) -> Self {
         let first_port = doors.as_ref().map_or(crate::config::FIRST_CLUSTER_PORT, |d| d.first_port);
-        Self { store, around: OnceLock::new(), doors, first_port, state: Mutex::default() }
+        Self { store, around: OnceLock::new(), doors, nodes, first_port, state: Mutex::default() }
     }
 
     /// What clusters need of their region; it needs the clusters itself, so it comes later.
@@ -159,13 +159,13 @@ impl Clusters {
     /// Powers a node's agent on in the cluster at an endpoint.
     pub(crate) async fn power_on(&self, endpoint: &str, instance_id: &str, node: NodeSpec, client: Client) {
         let Some(cluster) = self.at(endpoint) else { return };
-        self.state().nodes.insert(instance_id.into(), (endpoint.into(), node.name.clone()));
+        self.nodes.insert(instance_id, endpoint, &node.name);
         cluster.fleet.power_on(node, client).await;
     }
 
     /// A machine has lost its power, and so has the node agent in it.
     pub(crate) async fn power_off(&self, instance_id: &str) {
-        let Some((endpoint, node)) = self.state().nodes.remove(instance_id) else { return };
+        let Some((endpoint, node)) = self.nodes.remove(instance_id) else { return };
         if let Some(cluster) = self.at(&endpoint) {
             cluster.fleet.power_off(&node).await;
         }

@@ -6,10 +6,23 @@ use std::time::Duration;
 use cove_aws_wire::credentials::Credentials;
 
 /// What machines are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodeKind {
     /// Simulated: a state machine each.
     Simulated,
+    /// Real: processes in namespaces of their own, on Linux as root ([`real_nodes`]).
+    Real {
+        /// Where they keep their containers' logs while they run.
+        directory: PathBuf,
+    },
+}
+
+/// Whether this process may make real nodes; if not, why.
+pub fn real_nodes() -> Result<(), String> {
+    #[cfg(target_os = "linux")]
+    return cove_machines::real::machines::available();
+    #[cfg(not(target_os = "linux"))]
+    return Err("they need Linux".into());
 }
 
 /// A region's settings.

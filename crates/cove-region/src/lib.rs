@@ -7,6 +7,7 @@ mod cluster;
 mod clusters;
 pub mod config;
 mod keys;
+mod node_instances;
 mod ports;
 pub mod region;
 mod request_log;

@@ -16,7 +16,6 @@ use cove_kube_api::door::Options;
 use cove_kube_api::status::Status;
 use cove_kube_client::{Client, Resource};
 use cove_kube_server::authentication::{self, Credential};
-use cove_machines::simulated::SimulatedMachines;
 use cove_store::Store;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -26,7 +25,9 @@ use crate::cluster::Surroundings;
 use crate::clusters::{Clusters, Doors};
 use crate::config::{Listen, RegionConfig};
 use crate::keys::KeyPool;
+use crate::node_instances::NodeInstances;
 use crate::ports;
+use crate::ports::ground::Ground;
 use crate::ports::guest::{InstanceGuest, NodeSide};
 use crate::ports::machines::Machines;
 use crate::ports::pod_network::SubnetPods;
@@ -59,12 +60,14 @@ impl Region {
             keys: KeyPool::start(),
             log,
         });
-        let clusters = Arc::new(Clusters::new(store.clone(), doors));
+        let instances = Arc::new(NodeInstances::default());
+        let clusters = Arc::new(Clusters::new(store.clone(), doors, instances.clone()));
         let port = listener.as_ref().and_then(|l| l.local_addr().ok()).map(|a| a.port());
         let pods = Arc::new(SubnetPods::default());
         let guest = Arc::new(InstanceGuest::new(&rt, clusters.clone(), pods.clone()));
+        let ground = Ground::make(&rt, guest.clone(), instances, &config)?;
         let ports = Ports {
-            machines: Arc::new(Machines(Arc::new(SimulatedMachines::new(rt.clone(), guest.clone(), config.boot)))),
+            machines: Arc::new(Machines(ground.machines.clone())),
             clusters: Arc::new(ports::clusters::Clusters(clusters.clone())),
             drain_timeout: config.drain_timeout,
         };
@@ -78,8 +81,14 @@ impl Region {
             own_hosts: port.map(|p| vec![format!("127.0.0.1:{p}"), format!("localhost:{p}")]).unwrap_or_default(),
             wall_clock: config.listen.as_ref().map(|_| wall_clock as fn() -> cove_base::Timestamp),
         });
-        guest.join(aws.door.clone(), node_bootstrap(&rt, &aws, &clusters, &tokens));
-        clusters.surround(Surroundings { rt: rt.clone(), aws: aws.door.clone(), tokens, pods });
+        guest.join(aws.door.clone(), node_bootstrap(&rt, &aws, &clusters, &tokens, ground.kernel));
+        clusters.surround(Surroundings {
+            rt: rt.clone(),
+            aws: aws.door.clone(),
+            tokens,
+            pods,
+            runtime: ground.runtime,
+        });
         let admin = aws.admin(&config.region, config.admin.clone()).await.map_err(cannot_start)?;
         aws.open(&config.region).await.map_err(cannot_start)?;
         if let (Some(listener), Some(log)) = (listener, &log) {
@@ -193,8 +202,14 @@ impl Region {
     }
 }
 
-fn node_bootstrap(rt: &Runtime, aws: &AwsSide, clusters: &Arc<Clusters>, tokens: &Arc<Tokens>) -> NodeBootstrap {
-    let nodes = Arc::new(NodeSide(clusters.clone()));
+fn node_bootstrap(
+    rt: &Runtime,
+    aws: &AwsSide,
+    clusters: &Arc<Clusters>,
+    tokens: &Arc<Tokens>,
+    kernel: Option<String>,
+) -> NodeBootstrap {
+    let nodes = Arc::new(NodeSide { clusters: clusters.clone(), kernel });
     NodeBootstrap {
         rt: rt.clone(),
         aws: aws.door.clone(),

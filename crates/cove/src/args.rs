@@ -73,6 +73,8 @@ pub enum Command {
 pub enum Nodes {
     /// State machines: no kernel, no containers, thousands of them
     Simulated,
+    /// Processes in namespaces of their own, on Linux as root; simulated where that cannot be
+    Real,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

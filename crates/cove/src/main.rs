@@ -17,6 +17,9 @@ use cove_base::hint::Hinted;
 use crate::args::Args;
 
 fn main() -> ExitCode {
+    if let Some(ended) = hidden_verb() {
+        return ended;
+    }
     let args = Args::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -29,6 +32,18 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => failed(&error),
     }
+}
+
+/// What the binary does when a region re-executes it: before any thread starts, since namespaces want a single one.
+#[cfg(target_os = "linux")]
+fn hidden_verb() -> Option<ExitCode> {
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    cove_machines::real::verbs::run(&arguments)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn hidden_verb() -> Option<ExitCode> {
+    None
 }
 
 /// Prints an error as a person reads it: what was wrong, then what to do.

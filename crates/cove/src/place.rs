@@ -44,6 +44,11 @@ impl Place {
         self.root.join("logs")
     }
 
+    /// What real instances keep while they run.
+    pub fn instances(&self) -> PathBuf {
+        self.root.join("instances")
+    }
+
     /// The socket that answers `status`, `env`, `down`.
     pub fn socket(&self) -> PathBuf {
         self.root.join("control.sock")

@@ -308,11 +308,8 @@ impl Driver {
                 let message = format!("Failed to pull image {:?}: {message}", self.image(key, *container));
                 self.tell(key, Some(*container), "Warning", "Failed", message);
             }
-            Event::SandboxFailed => {
-                let message = "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for \
-                               sandbox: plugin type=\"aws-cni\" name=\"aws-cni\" failed (add): add cmd: failed to assign \
-                               an IP address to container";
-                self.tell(key, None, "Warning", "FailedCreatePodSandBox", message.into());
+            Event::SandboxFailed { message } => {
+                self.tell(key, None, "Warning", "FailedCreatePodSandBox", message.clone());
             }
             _ => {}
         }

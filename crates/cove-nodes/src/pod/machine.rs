@@ -22,7 +22,10 @@ pub enum Event {
         ip: String,
     },
     /// The sandbox could not be made.
-    SandboxFailed,
+    SandboxFailed {
+        /// The text of the event that says why.
+        message: String,
+    },
     /// The image is there.
     Pulled {
         /// Which container.
@@ -73,6 +76,13 @@ pub enum Event {
     },
     /// A time that the machine asked to be woken at has come.
     Tick,
+}
+
+impl Event {
+    /// Why a sandbox fails on a node whose subnet is used up.
+    pub const NO_ADDRESS: &str = "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup \
+        network for sandbox: plugin type=\"aws-cni\" name=\"aws-cni\" failed (add): add cmd: failed to assign an IP \
+        address to container";
 }
 
 /// What to do.
@@ -290,7 +300,7 @@ impl PodMachine {
         match event {
             Event::Network(up) => self.network = up,
             Event::SandboxReady { ip } => self.sandbox = Sandbox::Ready { ip },
-            Event::SandboxFailed => self.sandbox = Sandbox::None,
+            Event::SandboxFailed { .. } => self.sandbox = Sandbox::None,
             Event::Pulled { container, run } => self.set(container, run, Phase::Starting),
             Event::PullFailed { container, run, message } => {
                 let delay = self.containers.get(container).map_or(Duration::ZERO, |c| next_backoff(c.backoff));

@@ -103,13 +103,17 @@ impl InstanceGuest {
     }
 }
 
-/// The API servers of this region's clusters, and the agents of their simulated nodes.
-pub(crate) struct NodeSide(pub Arc<Clusters>);
+/// The API servers of this region's clusters, and the agents of their nodes.
+pub(crate) struct NodeSide {
+    pub clusters: Arc<Clusters>,
+    /// The kernel of real nodes, which is not the one of their image.
+    pub kernel: Option<String>,
+}
 
 #[async_trait]
 impl ApiServers for NodeSide {
     async fn connect(&self, endpoint: &str, token: &str) -> Result<Client, Status> {
-        let Some(cluster) = self.0.at(endpoint) else {
+        let Some(cluster) = self.clusters.at(endpoint) else {
             return Err(Status::new(503, "ServiceUnavailable", "connection refused"));
         };
         let user = authentication::authenticate(&cluster.server, Credential::Token(token)).await?;
@@ -121,7 +125,11 @@ impl ApiServers for NodeSide {
 impl NodePower for NodeSide {
     async fn power_on(&self, endpoint: &str, node: NodeFacts, client: Client) {
         let instance_id = node.provider_id.rsplit('/').next().unwrap_or_default().to_string();
-        self.0.power_on(endpoint, &instance_id, node_spec(node), client).await;
+        let mut spec = node_spec(node);
+        if let Some(kernel) = &self.kernel {
+            spec.kernel_version.clone_from(kernel);
+        }
+        self.clusters.power_on(endpoint, &instance_id, spec, client).await;
     }
 }
 

@@ -1,14 +1,13 @@
-//! Machines behind EC2 instances: `cove-aws`'s port over the simulated machines.
+//! Machines behind EC2 instances: `cove-aws`'s port over those of `cove-machines`.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use cove_aws::ports;
-use cove_machines::machine::{MachineSpec, MachineState};
-use cove_machines::simulated::SimulatedMachines;
+use cove_machines::machine::{self, MachineSpec, MachineState};
 
 /// The adapter.
-pub(crate) struct Machines(pub Arc<SimulatedMachines>);
+pub(crate) struct Machines(pub Arc<dyn machine::Machines>);
 
 #[async_trait]
 impl ports::Machines for Machines {
@@ -26,13 +25,11 @@ impl ports::Machines for Machines {
                 user_data: spec.user_data,
                 tags: spec.tags,
             })
-            .await;
-        Ok(())
+            .await
     }
 
     async fn terminate(&self, instance_id: &str) -> Result<(), String> {
-        self.0.terminate(instance_id).await;
-        Ok(())
+        self.0.terminate(instance_id).await
     }
 
     async fn state(&self, instance_id: &str) -> ports::MachineState {

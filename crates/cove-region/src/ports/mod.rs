@@ -2,6 +2,9 @@
 
 pub(crate) mod access;
 pub(crate) mod clusters;
+#[cfg(target_os = "linux")]
+mod containers;
+pub(crate) mod ground;
 pub(crate) mod guest;
 pub(crate) mod machines;
 pub(crate) mod node_streams;

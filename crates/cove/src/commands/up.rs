@@ -9,7 +9,7 @@ use cove_aws_wire::credentials::Credentials;
 use cove_base::Seed;
 use cove_base::hint::Hinted;
 use cove_base::tokio_runtime::{TokioDriver, wall_clock};
-use cove_region::config::{Listen, NodeKind, RegionConfig};
+use cove_region::config::{Listen, NodeKind, RegionConfig, real_nodes};
 use cove_region::region::Region;
 use cove_store::StoreError;
 use tokio::sync::Notify;
@@ -32,7 +32,7 @@ pub async fn run(place: &Place, args: UpArgs) -> Result<()> {
     let begun = wall_clock();
     let region = Arc::new(start(place, &args).await?);
     let down = Notify::new();
-    announce(place, &region, begun);
+    announce(place, &region, args.nodes, begun);
     let socket = place.socket();
     tokio::select! {
         biased;
@@ -51,16 +51,33 @@ async fn start(place: &Place, args: &UpArgs) -> Result<Region> {
     let store = tokio::task::block_in_place(|| cove_store::open(&place.store()));
     let store = store.map_err(|error| store_error(place, error))?;
     let rt = TokioDriver::runtime(Seed::new(args.seed));
-    let Nodes::Simulated = args.nodes;
     let config = RegionConfig {
         region: args.region.clone(),
-        nodes: NodeKind::Simulated,
+        nodes: node_kind(place, args.nodes),
         boot: args.boot_time,
         drain_timeout: args.drain_timeout,
         admin: args.credentials.as_deref().map(credentials).transpose()?,
         listen: Some(Listen { port: args.port, first_cluster_port: args.cluster_port, logs: place.logs() }),
     };
     Ok(Region::start(rt, store, config).await?)
+}
+
+/// What machines are: real ones only where they can be made; elsewhere the region simulates, and [`announce`] says why.
+fn node_kind(place: &Place, wanted: Nodes) -> NodeKind {
+    match wanted {
+        Nodes::Real if real_nodes().is_ok() => NodeKind::Real { directory: place.instances() },
+        Nodes::Real | Nodes::Simulated => NodeKind::Simulated,
+    }
+}
+
+/// The line about nodes.
+fn nodes_line(wanted: Nodes) -> String {
+    let simulated = "simulated: no kernel and no containers behind them";
+    match (wanted, real_nodes()) {
+        (Nodes::Simulated, _) => simulated.into(),
+        (Nodes::Real, Ok(())) => "real: processes in namespaces of their own; they end with this region".into(),
+        (Nodes::Real, Err(why)) => format!("{simulated} (real nodes were asked for, but {why})"),
+    }
 }
 
 fn store_error(place: &Place, error: StoreError) -> anyhow::Error {
@@ -87,7 +104,7 @@ fn credentials(text: &str) -> Result<Credentials> {
 }
 
 /// Says what started, where, and what to paste next.
-fn announce(place: &Place, region: &Region, begun: cove_base::Timestamp) {
+fn announce(place: &Place, region: &Region, nodes: Nodes, begun: cove_base::Timestamp) {
     let environment = region.environment();
     println!(
         "region {} is up after {}",
@@ -95,7 +112,7 @@ fn announce(place: &Place, region: &Region, begun: cove_base::Timestamp) {
         elapsed(wall_clock().since(begun))
     );
     println!("  AWS endpoint  {}", environment["endpoint"].as_str().unwrap_or(""));
-    println!("  nodes         simulated: no kernel and no containers behind them");
+    println!("  nodes         {}", nodes_line(nodes));
     println!("  state         {}", place.root.display());
     println!();
     let flag = if place.name == "default" { String::new() } else { format!(" --name {}", place.name) };

@@ -2,5 +2,6 @@
 
 mod clients;
 mod command_line;
+mod real_pod;
 mod region;
 mod spine;
