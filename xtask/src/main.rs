@@ -1,6 +1,7 @@
 //! The project's own tools: tidy, data updates, coverage pages.
 #![allow(clippy::print_stdout)] // A tool for the terminal.
 
+mod coverage;
 mod facts;
 mod tidy;
 
@@ -10,7 +11,8 @@ fn main() -> anyhow::Result<()> {
     match words.as_slice() {
         ["tidy"] => tidy::run(false),
         ["tidy", "--tighten"] => tidy::run(true),
+        ["coverage"] => coverage::write(),
         ["facts", topic, "--from", folder] => facts::write(topic, folder.as_ref()),
-        _ => anyhow::bail!("usage: cargo xtask tidy [--tighten] | facts TOPIC --from FOLDER"),
+        _ => anyhow::bail!("usage: cargo xtask tidy [--tighten] | coverage | facts TOPIC --from FOLDER"),
     }
 }

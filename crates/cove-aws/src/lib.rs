@@ -22,6 +22,8 @@ pub mod iam;
 pub mod sts;
 
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod testing;
 
 pub use services::services;

@@ -82,14 +82,19 @@ impl Cx {
     /// Reads typed input and writes typed output around an operation's function.
     ///
     /// The input has been checked against the model, so only values that the model lets pass and the operation's
-    /// types do not (a negative size) are refused here.
-    pub async fn typed<I, O, F>(self, input: Value, operation: impl FnOnce(Cx, I) -> F) -> Result<Value, Fault>
+    /// types do not (a negative size), and members that the operation does not honour, are refused here.
+    pub async fn typed<I, O, F>(
+        self,
+        name: &str,
+        input: Value,
+        operation: impl FnOnce(Cx, I) -> F,
+    ) -> Result<Value, Fault>
     where
         I: DeserializeOwned,
         O: Serialize,
         F: Future<Output = Result<O, Fault>>,
     {
-        let input = serde_json::from_value(input).map_err(unreadable)?;
+        let input = crate::input::read(name, input)?;
         let output = operation(self, input).await?;
         serde_json::to_value(output).map_err(Fault::internal)
     }
@@ -125,7 +130,7 @@ macro_rules! operation {
         $crate::operation::Operation {
             name: $name,
             permissions: $permissions,
-            run: |cx, input| Box::pin(cx.typed(input, $function)),
+            run: |cx, input| Box::pin(cx.typed($name, input, $function)),
         }
     };
 }

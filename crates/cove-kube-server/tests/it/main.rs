@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // Tests.
 
 mod access;
+mod coverage;
 mod door;
 mod every_kind;
 mod help;
