@@ -5,8 +5,8 @@
 //! that needs one is refused by name, before anything of it runs. The images of EKS's own add-ons are stood in for by
 //! the built-in program, which says so in its log.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -74,6 +74,8 @@ pub trait Containers: Send + Sync {
     async fn log(&self, node: &str, id: &str) -> Result<Option<Vec<LogLine>>, String>;
     /// Forgets what it wrote.
     async fn remove_log(&self, node: &str, id: &str);
+    /// Kills all containers whose id begins so, and forgets what they wrote.
+    async fn forget(&self, node: &str, prefix: &str);
 }
 
 /// Containers as processes.
@@ -82,6 +84,9 @@ pub struct RealRuntime {
     network: Arc<dyn PodNetwork>,
     containers: Arc<dyn Containers>,
     image: BuiltinImage,
+    /// The uids of pods that may have containers. A start that is still on its way when its pod goes must not happen.
+    /// Locked for set operations only; a lock because `perform` is not async.
+    alive: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// What an image name means here.
@@ -99,7 +104,11 @@ impl RealRuntime {
         containers: Arc<dyn Containers>,
         image: BuiltinImage,
     ) -> Self {
-        Self { rt, network, containers, image }
+        Self { rt, network, containers, image, alive: Arc::default() }
+    }
+
+    fn alive(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn image(&self, name: &str) -> Image {
@@ -134,7 +143,9 @@ impl RealRuntime {
         })
     }
 
+    /// Comes before every start, also of a pod that was taken up after a restart.
     fn pull(&self, pod: &PodSpec, container: usize, run: u32) -> Event {
+        self.alive().insert(pod.uid.clone());
         let image = &pod.containers[container].image;
         match self.image(image) {
             Image::Builtin | Image::AddOn => Event::Pulled { container, run },
@@ -197,8 +208,12 @@ impl RealRuntime {
         let start = self.start_of(pod, container, run);
         // Logs are kept of the newest run and the one before it.
         let old = run.checked_sub(2).map(|old| id_of(pod, &pod.containers[container].name, old));
-        let (containers, node) = (self.containers.clone(), pod.node.clone());
+        let (containers, node, uid, alive) =
+            (self.containers.clone(), pod.node.clone(), pod.uid.clone(), self.alive.clone());
         Box::pin(async move {
+            if !alive.lock().unwrap_or_else(PoisonError::into_inner).contains(&uid) {
+                return None;
+            }
             if let Some(old) = old {
                 containers.remove_log(&node, &old).await;
             }
@@ -217,8 +232,9 @@ impl RealRuntime {
     }
 
     fn remove_sandbox(&self, pod: &PodSpec) {
+        self.alive().remove(&pod.uid);
         self.network.release(&pod.uid);
-        let (containers, node, prefix) = (self.containers.clone(), pod.node.clone(), format!("{}_", pod.uid));
+        let (containers, node, prefix) = (self.containers.clone(), pod.node.clone(), prefix_of(pod));
         // Of its own, since nobody waits for the answer to this effect.
         self.rt.spawn(format!("sandbox of {}", pod.name), async move { containers.kill(&node, &prefix).await });
     }
@@ -263,6 +279,12 @@ impl PodRuntime for RealRuntime {
         }
     }
 
+    fn forget(&self, pod: &PodSpec) {
+        self.alive().remove(&pod.uid);
+        let (containers, node, prefix) = (self.containers.clone(), pod.node.clone(), prefix_of(pod));
+        self.rt.spawn(format!("end of {}", pod.name), async move { containers.forget(&node, &prefix).await });
+    }
+
     async fn log(&self, pod: Arc<PodSpec>, container: &str, previous: bool) -> Result<Vec<LogLine>, String> {
         for run in runs(&pod, container, previous) {
             if let Some(lines) = self.containers.log(&pod.node, &id_of(&pod, container, run)).await? {
@@ -271,6 +293,11 @@ impl PodRuntime for RealRuntime {
         }
         Err(format!("the log of container {container} in pod {} is not on its node any more", pod.name))
     }
+}
+
+/// What the ids of all of a pod's containers begin with.
+fn prefix_of(pod: &PodSpec) -> String {
+    format!("{}_", pod.uid)
 }
 
 fn id_of(pod: &PodSpec, container: &str, run: u32) -> String {

@@ -25,6 +25,9 @@ pub trait PodRuntime: Send + Sync {
     /// (`Stop`, `RemoveSandbox`) resolves to `None`. Dropping the future does not undo the effect.
     fn perform(&self, pod: Arc<PodSpec>, effect: Effect) -> BoxFuture<Option<Event>>;
 
+    /// The pod is gone from the API: nothing of it, and nothing that it wrote, is needed any more.
+    fn forget(&self, _pod: &PodSpec) {}
+
     /// The log of a container as far as it is written: of its newest run, or of the one before it (`previous`). The
     /// pod's `raw` is its object with the status. The error is for the person who asked.
     async fn log(&self, pod: Arc<PodSpec>, container: &str, previous: bool) -> Result<Vec<LogLine>, String>;

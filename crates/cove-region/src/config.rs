@@ -17,12 +17,16 @@ pub enum NodeKind {
     },
 }
 
-/// Whether this process may make real nodes; if not, why.
-pub fn real_nodes() -> Result<(), String> {
-    #[cfg(target_os = "linux")]
-    return cove_machines::real::machines::available();
-    #[cfg(not(target_os = "linux"))]
-    return Err("they need Linux".into());
+/// Whether this process may make real nodes with the `cove` binary; if not, why.
+#[cfg(target_os = "linux")]
+pub fn real_nodes(binary: &std::path::Path) -> Result<(), String> {
+    cove_machines::real::machines::available(binary)
+}
+
+/// Whether this process may make real nodes with the `cove` binary; if not, why.
+#[cfg(not(target_os = "linux"))]
+pub fn real_nodes(_binary: &std::path::Path) -> Result<(), String> {
+    Err("they need Linux".into())
 }
 
 /// A region's settings.

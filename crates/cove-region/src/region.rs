@@ -27,7 +27,7 @@ use crate::config::{Listen, RegionConfig};
 use crate::keys::KeyPool;
 use crate::node_instances::NodeInstances;
 use crate::ports;
-use crate::ports::ground::Ground;
+use crate::ports::ground::{Ground, Software};
 use crate::ports::guest::{InstanceGuest, NodeSide};
 use crate::ports::machines::Machines;
 use crate::ports::pod_network::SubnetPods;
@@ -81,7 +81,7 @@ impl Region {
             own_hosts: port.map(|p| vec![format!("127.0.0.1:{p}"), format!("localhost:{p}")]).unwrap_or_default(),
             wall_clock: config.listen.as_ref().map(|_| wall_clock as fn() -> cove_base::Timestamp),
         });
-        guest.join(aws.door.clone(), node_bootstrap(&rt, &aws, &clusters, &tokens, ground.kernel));
+        guest.join(aws.door.clone(), node_bootstrap(&rt, &aws, &clusters, &tokens, ground.software));
         clusters.surround(Surroundings {
             rt: rt.clone(),
             aws: aws.door.clone(),
@@ -207,9 +207,9 @@ fn node_bootstrap(
     aws: &AwsSide,
     clusters: &Arc<Clusters>,
     tokens: &Arc<Tokens>,
-    kernel: Option<String>,
+    software: Option<Software>,
 ) -> NodeBootstrap {
-    let nodes = Arc::new(NodeSide { clusters: clusters.clone(), kernel });
+    let nodes = Arc::new(NodeSide { clusters: clusters.clone(), software });
     NodeBootstrap {
         rt: rt.clone(),
         aws: aws.door.clone(),

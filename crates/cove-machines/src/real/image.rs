@@ -58,6 +58,11 @@ pub(super) fn mount_root(root: &Path, binary: &Path, libraries: &[Library]) -> i
     devices(&root.join("dev"))
 }
 
+/// Mounts something, in a mount namespace that nobody else is in.
+pub(super) fn try_mount() -> io::Result<()> {
+    mount("tmpfs", "/tmp", "tmpfs", MountFlags::NOSUID, None).map_err(io::Error::from)
+}
+
 fn protect_proc(proc: &Path) -> io::Result<()> {
     let there = |names: &'static [&str]| names.iter().map(|name| proc.join(name)).filter(|path| path.exists());
     for path in there(&PROC_READ_ONLY) {

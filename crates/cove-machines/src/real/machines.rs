@@ -28,13 +28,15 @@ use crate::simulated::Console;
 /// How long a machine may take from its start to its init's first word.
 const BOOT: Duration = Duration::from_secs(20);
 
-/// Whether this process may make real machines; if not, why.
-pub fn available() -> Result<(), String> {
+/// Whether this process may make real machines with the binary, by trying; if not, why.
+pub fn available(binary: &Path) -> Result<(), String> {
     if !rustix::process::geteuid().is_root() {
         return Err("they need root, to make namespaces".into());
     }
-    let missing = ["pid", "mnt", "uts", "ipc", "net"].iter().find(|n| !Path::new("/proc/self/ns").join(n).exists());
-    missing.map_or(Ok(()), |kind| Err(format!("this kernel has no {kind} namespaces")))
+    let tried = std::process::Command::new(binary).arg(verbs::TRIAL).env_clear().stdin(Stdio::null()).output();
+    let tried = tried.map_err(|e| format!("{} cannot be run: {e}", binary.display()))?;
+    let said = String::from_utf8_lossy(&tried.stderr);
+    if tried.status.success() { Ok(()) } else { Err(format!("they cannot be made here: {}", said.trim())) }
 }
 
 /// The running kernel, which is every real machine's.
@@ -134,6 +136,15 @@ impl RealMachines {
     /// Kills all containers whose id begins so.
     pub async fn kill(&self, instance_id: &str, prefix: &str) {
         self.order(instance_id, ToInit::Kill { prefix: prefix.into() }).await;
+    }
+
+    /// Removes the logs of all containers whose id begins so.
+    pub fn remove_logs(&self, instance_id: &str, prefix: &str) {
+        let logs = self.directory.join(instance_id).join("logs");
+        let Ok(entries) = std::fs::read_dir(logs) else { return };
+        for entry in entries.filter_map(Result::ok).filter(|e| e.file_name().to_string_lossy().starts_with(prefix)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 
     async fn order(&self, instance_id: &str, order: ToInit) {

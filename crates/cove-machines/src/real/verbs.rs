@@ -7,6 +7,8 @@ use super::{builtin, container, init, stage};
 
 /// Makes an instance's namespaces.
 pub const STAGE: &str = "__instance-stage";
+/// Tries whether instances can be made here.
+pub const TRIAL: &str = "__instance-trial";
 /// Is an instance's pid 1.
 pub const INIT: &str = "__instance-init";
 /// Becomes a container.
@@ -20,13 +22,14 @@ pub fn run(arguments: &[String]) -> Option<ExitCode> {
     let spec = rest.first().map(String::as_str).unwrap_or_default();
     let ended = match verb.as_str() {
         STAGE => stage::run(spec),
+        TRIAL => stage::trial(),
         INIT => init::run(spec),
         CONTAINER_START => container::run(),
         CONTAINER => builtin::run(rest),
         _ => return None,
     };
     Some(ended.unwrap_or_else(|error| {
-        complain(&format!("cove {verb}: {error}"));
+        complain(&format!("{verb}: {error}"));
         ExitCode::from(128)
     }))
 }

@@ -194,6 +194,7 @@ impl Driver {
     fn forget(&mut self, key: &Key) {
         let Some(pod) = self.pods.remove(key) else { return };
         let node = pod.spec.node.clone();
+        self.config.runtime.forget(&pod.spec);
         if pod.machine.has_sandbox() {
             // Its answer is nothing, so nobody needs to wait for it.
             drop(self.config.runtime.perform(pod.spec, Effect::RemoveSandbox));

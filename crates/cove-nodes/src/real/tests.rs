@@ -38,6 +38,9 @@ impl Containers for Notes {
     async fn remove_log(&self, _node: &str, id: &str) {
         self.note(format!("remove log {id}"));
     }
+    async fn forget(&self, _node: &str, prefix: &str) {
+        self.note(format!("forget {prefix}"));
+    }
 }
 
 impl PodNetwork for Notes {
@@ -64,8 +67,8 @@ fn container(mut more: Value) -> Value {
     json!({"containers": [more]})
 }
 
-/// The answer to an effect, and what the machines were asked to do.
-fn perform(pod: &Arc<PodSpec>, effect: Effect) -> (Option<Event>, Vec<String>) {
+/// The answer to the last of some effects, and what the machines were asked to do.
+fn perform_all(pod: &Arc<PodSpec>, effects: &[Effect]) -> (Option<Event>, Vec<String>) {
     let driver = VirtualDriver::new(Timestamp::from_secs(0));
     let notes = Arc::new(Notes::default());
     let image = BuiltinImage {
@@ -74,13 +77,26 @@ fn perform(pod: &Arc<PodSpec>, effect: Effect) -> (Option<Event>, Vec<String>) {
         command: vec!["pause".into()],
     };
     let runtime = RealRuntime::new(driver.runtime(Seed::new(1)), notes.clone(), notes.clone(), image);
-    let answer = runtime.perform(pod.clone(), effect);
+    let answers: Vec<_> = effects.iter().map(|effect| runtime.perform(pod.clone(), effect.clone())).collect();
     let answered = Arc::new(Mutex::new(None));
     let slot = answered.clone();
-    driver.block_on(async move { *slot.lock().expect("lock") = answer.await });
+    driver.block_on(async move {
+        for answer in answers {
+            *slot.lock().expect("lock") = answer.await;
+        }
+    });
     driver.run_for(Duration::from_secs(2));
     let noted = std::mem::take(&mut *notes.0.lock().expect("lock"));
     (answered.lock().expect("lock").take(), noted)
+}
+
+fn perform(pod: &Arc<PodSpec>, effect: Effect) -> (Option<Event>, Vec<String>) {
+    perform_all(pod, &[effect])
+}
+
+/// A start, as the machine asks for it: after the image.
+fn start(pod: &Arc<PodSpec>, run: u32) -> (Option<Event>, Vec<String>) {
+    perform_all(pod, &[Effect::Pull { container: 0, run }, Effect::Start { container: 0, run }])
 }
 
 #[test]
@@ -94,7 +110,7 @@ fn command_and_args_replace_what_the_image_has() {
         ),
         (json!({"command": ["/usr/bin/cove", "version"]}), "/usr/bin/cove version"),
     ] {
-        let (answer, noted) = perform(&pod(container(more)), Effect::Start { container: 0, run: 2 });
+        let (answer, noted) = start(&pod(container(more)), 2);
         assert_eq!(answer, Some(Event::Started { container: 0, run: 2 }));
         assert_eq!(noted, ["remove log u_c_0".to_string(), format!("start u_c_2 on n: {wanted}")]);
     }
@@ -107,7 +123,7 @@ fn add_ons_are_stood_in_for_and_say_so() {
     let add_on = pod(container(json!({"image": image, "readinessProbe": {"httpGet": {"path": "/", "port": 80}}})));
     let (sandbox, _) = perform(&add_on, Effect::CreateSandbox);
     assert_eq!(sandbox, Some(Event::SandboxReady { ip: "10.0.0.9".into() }));
-    let (_, noted) = perform(&add_on, Effect::Start { container: 0, run: 0 });
+    let (_, noted) = start(&add_on, 0);
     let said =
         format!("start u_c_0 on n: cove print cove: stands in for {image}, which real nodes cannot run yet pause");
     assert_eq!(noted, [said]);
@@ -165,4 +181,12 @@ fn the_log_is_that_of_the_newest_run_there_is() {
     assert_eq!(of(running(), 0, true), Vec::<u32>::new());
     assert_eq!(of(waiting(), 1, false), [1, 0]);
     assert_eq!(of(waiting(), 1, true), [1, 0]);
+}
+
+#[test]
+fn a_start_that_is_on_its_way_when_its_pod_goes_does_not_happen() {
+    let pull = Effect::Pull { container: 0, run: 0 };
+    let late = [pull, Effect::RemoveSandbox, Effect::Start { container: 0, run: 0 }];
+    let (answer, noted) = perform_all(&pod(container(json!({}))), &late);
+    assert_eq!((answer, noted), (None, vec!["release u".to_string(), "kill u_".to_string()]));
 }

@@ -72,4 +72,11 @@ impl Containers for InstanceContainers {
             self.machines.remove_log(&instance, id);
         }
     }
+
+    async fn forget(&self, node: &str, prefix: &str) {
+        if let Ok(instance) = self.instance(node) {
+            self.machines.kill(&instance, prefix).await;
+            self.machines.remove_logs(&instance, prefix);
+        }
+    }
 }

@@ -17,12 +17,19 @@ use crate::node_instances::NodeInstances;
 /// Makes the runtime of the cluster at an endpoint.
 pub(crate) type MakeRuntime = dyn Fn(&Runtime, Arc<dyn PodNetwork>, &str) -> Arc<dyn PodRuntime> + Send + Sync;
 
+/// What runs on a real node, under the pods.
+#[derive(Clone, Debug)]
+pub(crate) struct Software {
+    pub kernel: String,
+    pub container_runtime: String,
+}
+
 /// What a region stands on.
 pub(crate) struct Ground {
     pub machines: Arc<dyn Machines>,
     pub runtime: Arc<MakeRuntime>,
-    /// The kernel of its nodes, if it is not the one of their image.
-    pub kernel: Option<String>,
+    /// What nodes say of their software, if it is not what their image has.
+    pub software: Option<Software>,
 }
 
 impl Ground {
@@ -37,7 +44,7 @@ impl Ground {
             NodeKind::Simulated => Ok(Self {
                 machines: Arc::new(SimulatedMachines::new(rt.clone(), guest, config.boot)),
                 runtime: Arc::new(|rt, network, _| Arc::new(SimulatedRuntime::new(rt.clone(), network))),
-                kernel: None,
+                software: None,
             }),
             NodeKind::Real { directory } => real(rt, guest, instances, directory),
         }
@@ -79,6 +86,9 @@ fn real(
             };
             Arc::new(RealRuntime::new(rt.clone(), network, Arc::new(containers), builtin_image()))
         }),
-        kernel: Some(kernel_release()),
+        software: Some(Software {
+            kernel: kernel_release(),
+            container_runtime: format!("cove://{}", env!("CARGO_PKG_VERSION")),
+        }),
     })
 }

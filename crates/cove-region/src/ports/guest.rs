@@ -14,6 +14,7 @@ use cove_machines::simulated::Console;
 use cove_nodes::node::NodeSpec;
 use serde_json::{Value, json};
 
+use super::ground::Software;
 use super::pod_network::SubnetPods;
 use crate::clusters::Clusters;
 
@@ -106,8 +107,8 @@ impl InstanceGuest {
 /// The API servers of this region's clusters, and the agents of their nodes.
 pub(crate) struct NodeSide {
     pub clusters: Arc<Clusters>,
-    /// The kernel of real nodes, which is not the one of their image.
-    pub kernel: Option<String>,
+    /// The software of real nodes, which is not what their image has.
+    pub software: Option<Software>,
 }
 
 #[async_trait]
@@ -126,8 +127,9 @@ impl NodePower for NodeSide {
     async fn power_on(&self, endpoint: &str, node: NodeFacts, client: Client) {
         let instance_id = node.provider_id.rsplit('/').next().unwrap_or_default().to_string();
         let mut spec = node_spec(node);
-        if let Some(kernel) = &self.kernel {
-            spec.kernel_version.clone_from(kernel);
+        if let Some(software) = &self.software {
+            spec.kernel_version.clone_from(&software.kernel);
+            spec.container_runtime.clone_from(&software.container_runtime);
         }
         self.clusters.power_on(endpoint, &instance_id, spec, client).await;
     }

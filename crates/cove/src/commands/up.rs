@@ -30,9 +30,10 @@ pub async fn run(place: &Place, args: UpArgs) -> Result<()> {
     place.make()?;
     log_to(place)?;
     let begun = wall_clock();
-    let region = Arc::new(start(place, &args).await?);
+    let (kind, nodes) = node_kind(place, args.nodes);
+    let region = Arc::new(start(place, &args, kind).await?);
     let down = Notify::new();
-    announce(place, &region, args.nodes, begun);
+    announce(place, &region, &nodes, begun);
     let socket = place.socket();
     tokio::select! {
         biased;
@@ -47,13 +48,13 @@ pub async fn run(place: &Place, args: UpArgs) -> Result<()> {
 }
 
 /// Opens the store and starts the region.
-async fn start(place: &Place, args: &UpArgs) -> Result<Region> {
+async fn start(place: &Place, args: &UpArgs, nodes: NodeKind) -> Result<Region> {
     let store = tokio::task::block_in_place(|| cove_store::open(&place.store()));
     let store = store.map_err(|error| store_error(place, error))?;
     let rt = TokioDriver::runtime(Seed::new(args.seed));
     let config = RegionConfig {
         region: args.region.clone(),
-        nodes: node_kind(place, args.nodes),
+        nodes,
         boot: args.boot_time,
         drain_timeout: args.drain_timeout,
         admin: args.credentials.as_deref().map(credentials).transpose()?,
@@ -62,21 +63,19 @@ async fn start(place: &Place, args: &UpArgs) -> Result<Region> {
     Ok(Region::start(rt, store, config).await?)
 }
 
-/// What machines are: real ones only where they can be made; elsewhere the region simulates, and [`announce`] says why.
-fn node_kind(place: &Place, wanted: Nodes) -> NodeKind {
-    match wanted {
-        Nodes::Real if real_nodes().is_ok() => NodeKind::Real { directory: place.instances() },
-        Nodes::Real | Nodes::Simulated => NodeKind::Simulated,
-    }
-}
-
-/// The line about nodes.
-fn nodes_line(wanted: Nodes) -> String {
+/// What machines are, and the line that says so: real ones only where they can be made.
+fn node_kind(place: &Place, wanted: Nodes) -> (NodeKind, String) {
     let simulated = "simulated: no kernel and no containers behind them";
-    match (wanted, real_nodes()) {
-        (Nodes::Simulated, _) => simulated.into(),
-        (Nodes::Real, Ok(())) => "real: processes in namespaces of their own; they end with this region".into(),
-        (Nodes::Real, Err(why)) => format!("{simulated} (real nodes were asked for, but {why})"),
+    let possible = || real_nodes(&std::env::current_exe().map_err(|e| e.to_string())?);
+    match wanted {
+        Nodes::Simulated => (NodeKind::Simulated, simulated.into()),
+        Nodes::Real => match possible() {
+            Ok(()) => {
+                let line = "real: processes in namespaces of their own; they end with this region";
+                (NodeKind::Real { directory: place.instances() }, line.into())
+            }
+            Err(why) => (NodeKind::Simulated, format!("{simulated} (real ones were asked for, but {why})")),
+        },
     }
 }
 
@@ -104,7 +103,7 @@ fn credentials(text: &str) -> Result<Credentials> {
 }
 
 /// Says what started, where, and what to paste next.
-fn announce(place: &Place, region: &Region, nodes: Nodes, begun: cove_base::Timestamp) {
+fn announce(place: &Place, region: &Region, nodes: &str, begun: cove_base::Timestamp) {
     let environment = region.environment();
     println!(
         "region {} is up after {}",
@@ -112,7 +111,7 @@ fn announce(place: &Place, region: &Region, nodes: Nodes, begun: cove_base::Time
         elapsed(wall_clock().since(begun))
     );
     println!("  AWS endpoint  {}", environment["endpoint"].as_str().unwrap_or(""));
-    println!("  nodes         {}", nodes_line(nodes));
+    println!("  nodes         {nodes}");
     println!("  state         {}", place.root.display());
     println!();
     let flag = if place.name == "default" { String::new() } else { format!(" --name {}", place.name) };

@@ -1,12 +1,14 @@
-//! Milestone M3: one real pod. Needs Linux and root; the last test here is about where there is neither.
+//! Milestone M3: one real pod. Needs Linux and root; elsewhere the tests say by name that they
+//! were skipped.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::clients;
-use crate::region::Region;
+use crate::region::{COVE, Region};
 
 /// How long a condition may take: several restarts' back-off.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -14,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// Whether real nodes can be had; says by name if they cannot.
 #[allow(clippy::print_stderr)] // A skipped test says so.
 fn possible(test: &str) -> bool {
-    let possible = cove_region::config::real_nodes();
+    let possible = cove_region::config::real_nodes(Path::new(COVE));
     if let Err(why) = &possible {
         eprintln!("SKIPPED {test}: real nodes: {why}");
     }
@@ -25,13 +27,13 @@ fn possible(test: &str) -> bool {
 struct Bench {
     region: Region,
     environment: Vec<(String, String)>,
-    kubectl: std::path::PathBuf,
-    aws: std::path::PathBuf,
+    kubectl: PathBuf,
+    aws: PathBuf,
 }
 
 impl Bench {
     /// A region on such nodes, with a cluster and a node.
-    fn start(found: &[std::path::PathBuf], nodes: &str) -> Self {
+    fn start(found: &[PathBuf], nodes: &str) -> Self {
         let region = Region::up(&["--nodes", nodes, "--drain-timeout", "1s"]);
         let made = region.cove(&["create", "cluster", "--name", "c", "--nodes", "1"]);
         assert!(made.status.success(), "{}", text(&made.stderr));
@@ -163,7 +165,7 @@ fn terminating_the_instance(bench: &Bench) {
     assert!(console.contains("init: up"), "{console}");
     bench.aws(&["ec2", "terminate-instances", "--instance-ids", &instance]);
     bench.aws(&["ec2", "wait", "instance-terminated", "--instance-ids", &instance]);
-    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "process {pid} outlived its instance");
+    assert!(!Path::new(&format!("/proc/{pid}")).exists(), "process {pid} outlived its instance");
     assert_eq!(processes_with(&marker), [""; 0]);
     assert!(!bench.region.path().join("instances").join(&instance).exists());
 }
