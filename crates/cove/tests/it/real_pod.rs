@@ -1,6 +1,7 @@
 //! Milestone M3: one real pod. Needs Linux and root; elsewhere the tests say by name that they
 //! were skipped.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -206,4 +207,30 @@ fn logs_of_simulated_pods_say_that_they_are() {
     let previous = bench.try_kubectl(&["logs", "web", "-p"]);
     let complaint = "previous terminated container \"web\" in pod \"web\" not found";
     assert!(text(&previous.stderr).contains(complaint), "{}", text(&previous.stderr));
+}
+
+#[test]
+fn without_root_the_region_says_so_and_simulates() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+
+    let dir = tempfile::tempdir().expect("a directory");
+    // A copy, since another user may not reach the folder that the binary was built in.
+    let (binary, data) = (dir.path().join("cove"), dir.path().join("data"));
+    std::fs::copy(COVE, &binary).expect("copied");
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("opened");
+    std::fs::create_dir(&data).expect("made");
+    let mut command = Command::new(&binary);
+    command.args(["up", "--port", "0", "--nodes", "real"]).env("COVE_DATA_DIR", &data);
+    if chown(&data, Some(NOBODY), Some(NOBODY)).is_ok() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("cove starts");
+    let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let said = lines.map_while(Result::ok).find(|line| line.contains("nodes  "));
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    let said = said.expect("a line about nodes");
+    assert!(said.contains("simulated: ") && said.contains("real ones were asked for, but they need"), "{said}");
 }
