@@ -56,7 +56,7 @@ impl Claim<'_> {
                 claimed.push(adopted);
             }
         }
-        claimed.sort_by_key(|object| Key::of(object));
+        claimed.sort_by_cached_key(|object| Key::of(object));
         Ok(claimed)
     }
 

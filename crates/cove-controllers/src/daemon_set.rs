@@ -64,6 +64,8 @@ struct Daemon<'a> {
     nodes: Vec<(Arc<Object>, bool, bool)>,
     /// The hash of the current revision.
     hash: String,
+    /// The pods as they were read last; none after a write.
+    read: Option<Arc<PodsByNode>>,
     /// When to look again at the earliest.
     again: Option<Duration>,
 }
@@ -83,7 +85,7 @@ async fn reconcile(cx: Arc<Context<Shared>>, key: Key) -> Result<Requeue, Status
         return Ok(Requeue::Done);
     }
     let nodes = placement::of_all(&set, cx.cache(NODES).list(""));
-    let mut daemon = Daemon { cx: &cx, set, nodes, hash: String::new(), again: None };
+    let mut daemon = Daemon { cx: &cx, set, nodes, hash: String::new(), read: None, again: None };
     match daemon.run(&selector).await {
         Err(status) if status.is_not_found() && cx.cache(DAEMON_SETS).get(&key).is_none() => Ok(Requeue::Done),
         Err(status) => Err(status),
@@ -129,7 +131,10 @@ impl Daemon<'_> {
     }
 
     /// The pods by node, oldest first. Ended pods that are being deleted do not count.
-    async fn pods_by_node(&self, selector: &LabelSelector) -> Result<PodsByNode, Status> {
+    async fn pods_by_node(&mut self, selector: &LabelSelector) -> Result<Arc<PodsByNode>, Status> {
+        if let Some(read) = &self.read {
+            return Ok(read.clone());
+        }
         let claim = Claim { cx: self.cx, owner_resource: DAEMON_SETS, owner: &self.set, selector };
         let mut by_node = PodsByNode::new();
         for pod in claim.all(PODS, |pod| !(pods::is_terminal(pod) && deleting(pod))).await? {
@@ -137,8 +142,8 @@ impl Daemon<'_> {
                 by_node.entry(node.to_string()).or_default().push(pod);
             }
         }
-        by_node.values_mut().for_each(|pods| pods.sort_by_key(|pod| (created(pod), pod.name().to_string())));
-        Ok(by_node)
+        by_node.values_mut().for_each(|pods| pods.sort_by_cached_key(|pod| (created(pod), pod.name().to_string())));
+        Ok(self.read.insert(Arc::new(by_node)).clone())
     }
 
     /// Makes pods where one is missing, deletes those that are too many, in the wrong place or ended.
@@ -207,7 +212,11 @@ impl Daemon<'_> {
     }
 
     /// Deletes pods and makes one on each of the named nodes.
-    async fn sync_nodes(&self, surplus: Vec<Arc<Object>>, missing: Vec<String>) -> Result<(), Status> {
+    async fn sync_nodes(&mut self, surplus: Vec<Arc<Object>>, missing: Vec<String>) -> Result<(), Status> {
+        if surplus.is_empty() && missing.is_empty() {
+            return Ok(());
+        }
+        self.read = None;
         let template = self.template();
         let made: Vec<Value> = missing
             .iter()

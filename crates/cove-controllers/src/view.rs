@@ -4,14 +4,24 @@ use cove_base::Timestamp;
 use cove_kube_api::object::Object;
 use serde_json::{Map, Value};
 
+/// The value at a JSON pointer without escapes. `Value::pointer` makes a string of every member's name on its way, which
+/// these views, called for every pod of every reconcile, cannot afford.
+fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+    pointer.split('/').skip(1).try_fold(value, |value, member| match value {
+        Value::Object(members) => members.get(member),
+        Value::Array(items) => items.get(member.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
 /// A text, empty if absent.
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+    at(value, pointer).and_then(Value::as_str).unwrap_or("")
 }
 
 /// A number, if present.
 pub fn int(value: &Value, pointer: &str) -> Option<i64> {
-    value.pointer(pointer).and_then(Value::as_i64)
+    at(value, pointer).and_then(Value::as_i64)
 }
 
 /// A number, 0 if absent.
@@ -21,12 +31,12 @@ pub fn count(value: &Value, pointer: &str) -> i64 {
 
 /// A truth value, false if absent.
 pub fn flag(value: &Value, pointer: &str) -> bool {
-    value.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
+    at(value, pointer).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// A list, empty if absent.
 pub fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(value, pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// A point in time, if present and readable.
@@ -36,17 +46,17 @@ pub fn time(value: &Value, pointer: &str) -> Option<Timestamp> {
 
 /// A label's value, empty if absent.
 pub fn label<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.pointer("/metadata/labels").and_then(|l| l.get(key)).and_then(Value::as_str).unwrap_or("")
+    at(value, "/metadata/labels").and_then(|l| l.get(key)).and_then(Value::as_str).unwrap_or("")
 }
 
 /// An annotation's value.
 pub fn annotation<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value.pointer("/metadata/annotations").and_then(|a| a.get(key)).and_then(Value::as_str)
+    at(value, "/metadata/annotations").and_then(|a| a.get(key)).and_then(Value::as_str)
 }
 
 /// The labels, or null.
 pub fn labels(value: &Value) -> &Value {
-    value.pointer("/metadata/labels").unwrap_or(&Value::Null)
+    at(value, "/metadata/labels").unwrap_or(&Value::Null)
 }
 
 /// The object at `pointer` (a path of member names), made if it is missing.

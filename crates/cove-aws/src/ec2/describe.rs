@@ -1,6 +1,7 @@
 //! Everything that the Describe operations of EC2 have in common: ids, filters, paging. A resource says in a table
 //! what its filters read; an unknown filter is refused, never ignored.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use base64::Engine;
@@ -85,6 +86,8 @@ pub struct Request {
     after: Option<String>,
 }
 
+/// What makes a filter's value a pattern.
+const SPECIAL: [char; 3] = ['*', '?', '\\'];
 /// Limits of `MaxResults`.
 const PAGE: std::ops::RangeInclusive<usize> = 5..=1000;
 
@@ -128,6 +131,16 @@ impl Request {
             }
         }
         Ok(())
+    }
+
+    /// The ids that a filter by id leaves, so that the shapes of all others need not be made.
+    fn filtered_ids<T: Described>(&self) -> Option<BTreeSet<&str>> {
+        let member = T::IDS.strip_suffix('s')?;
+        let is_id =
+            |filter: &&FilterInput| T::FILTERS.iter().any(|(name, path)| *name == filter.name && *path == member);
+        let values = &self.filters.iter().find(is_id)?.values;
+        let plain = values.iter().all(|value| !value.contains(SPECIAL));
+        plain.then(|| values.iter().map(String::as_str).collect())
     }
 
     /// Whether a shape passes all filters.
@@ -206,8 +219,11 @@ fn collect(value: &Value, path: &str, into: &mut Vec<String>) {
 /// When a text does not fit behind a star, only the last star takes one more character: earlier ones never need to, so
 /// the work is at most the product of the lengths.
 pub fn wildcard(pattern: &str, text: &str) -> bool {
-    if !pattern.contains(['*', '?', '\\']) {
-        return pattern == text;
+    if pattern == text && !pattern.contains('\\') {
+        return true;
+    }
+    if !pattern.contains(SPECIAL) {
+        return false;
     }
     let (pattern, text) = (pieces(pattern), text.chars().collect::<Vec<char>>());
     let (mut at, mut read) = (0, 0);
@@ -281,10 +297,13 @@ pub async fn describe_request<T: Described>(cx: &Cx, request: &Request) -> Resul
 /// The shapes that a request asks for, each with its record's id.
 pub async fn select<T: Described>(cx: &Cx, request: &Request) -> Result<Vec<(String, Value)>, Fault> {
     request.check_filters(T::FILTERS, true)?;
-    let items = match request.ids.is_empty() {
+    let mut items = match request.ids.is_empty() {
         true => cx.records::<T>().await?.list().await?,
         false => find_all::<T>(cx, &request.ids).await?,
     };
+    if let Some(ids) = request.filtered_ids::<T>() {
+        items.retain(|item| ids.contains(item.id().as_str()));
+    }
     let keys: Vec<String> = items.iter().map(Resource::id).collect();
     let views = T::views(cx, items).await?;
     let mut out: Vec<_> = keys.into_iter().zip(views).collect();

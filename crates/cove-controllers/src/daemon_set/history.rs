@@ -109,7 +109,7 @@ impl Daemon<'_> {
     }
 
     /// Removes earlier revisions beyond `revisionHistoryLimit` that no pod has, lowest number first.
-    pub(super) async fn clean_up(&self, selector: &LabelSelector, mut old: Vec<Arc<Object>>) -> Result<(), Status> {
+    pub(super) async fn clean_up(&mut self, selector: &LabelSelector, mut old: Vec<Arc<Object>>) -> Result<(), Status> {
         let limit = usize::try_from(int(self.value(), "/spec/revisionHistoryLimit").unwrap_or(10)).unwrap_or(0);
         let mut surplus = old.len().saturating_sub(limit);
         if surplus == 0 {

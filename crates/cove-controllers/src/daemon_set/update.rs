@@ -46,7 +46,7 @@ impl Daemon<'_> {
 
     /// One step of the update.
     pub(super) async fn roll(&mut self, selector: &LabelSelector) -> Result<(), Status> {
-        let mut by_node = self.pods_by_node(selector).await?;
+        let mut by_node = PodsByNode::clone(&*self.pods_by_node(selector).await?);
         for (node, run, _) in &self.nodes {
             if *run {
                 by_node.entry(node.name().to_string()).or_default();

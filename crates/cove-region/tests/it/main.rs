@@ -4,4 +4,6 @@
 mod bench;
 mod events;
 mod first_pod;
+mod hour;
 mod log;
+mod patience;

@@ -22,7 +22,7 @@ pub async fn describe_instances(cx: Cx, input: Value) -> Result<Value, Fault> {
             continue;
         };
         match reservations.iter_mut().find(|r| r["ReservationId"] == reservation["ReservationId"]) {
-            Some(known) => known["Instances"].as_array_mut().into_iter().for_each(|list| list.push(view.clone())),
+            Some(known) => known["Instances"].as_array_mut().into_iter().for_each(|list| list.push(view.take())),
             None => {
                 reservation["Instances"] = json!([view]);
                 reservations.push(reservation);
