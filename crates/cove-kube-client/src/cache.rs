@@ -14,7 +14,7 @@ use cove_base::runtime::AbortOnDrop;
 use cove_kube_api::door::{Options, WatchEvent};
 use cove_kube_api::object::Object;
 use cove_kube_api::status::Status;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::client::{Client, Resource};
 use crate::limits;
@@ -125,13 +125,47 @@ struct Shared {
     /// Subscribers may read the cache, but not subscribe to it.
     subscribers: Mutex<Vec<Subscriber>>,
     /// The revision up to which everything has been applied and told; 0 until the first list.
-    revision: watch::Sender<u64>,
+    revision: Progress,
 }
 
 #[derive(Default)]
 struct State {
     objects: BTreeMap<Key, Arc<Object>>,
     indexes: Vec<(Index, BTreeMap<String, BTreeSet<Key>>)>,
+}
+
+/// How far a cache is. Wakes who waits in the order in which they came; tokio's `watch` does so by chance, and a run on
+/// the virtual clock must not depend on that.
+#[derive(Default)]
+struct Progress {
+    /// A lock, not messages: it is held to read or raise the number only.
+    seen: Mutex<u64>,
+    moved: Notify,
+}
+
+impl Progress {
+    fn get(&self) -> u64 {
+        *lock(&self.seen)
+    }
+
+    fn advance(&self, revision: u64) {
+        let mut seen = lock(&self.seen);
+        *seen = revision.max(*seen);
+        drop(seen);
+        self.moved.notify_waiters();
+    }
+
+    /// Returns when `condition` holds. It is asked now, and whenever the cache has moved.
+    async fn until(&self, condition: impl Fn(u64) -> bool) {
+        loop {
+            let mut moved = std::pin::pin!(self.moved.notified());
+            moved.as_mut().enable();
+            if condition(self.get()) {
+                return;
+            }
+            moved.await;
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -145,7 +179,7 @@ impl Cache {
             resource,
             state: Mutex::default(),
             subscribers: Mutex::default(),
-            revision: watch::Sender::new(0),
+            revision: Progress::default(),
         });
         let feed = Feed { rt: rt.clone(), client, namespace: namespace.into(), options, shared: shared.clone() };
         let task = rt.spawn(format!("cache of {}", resource.plural), feed.run()).abort_on_drop();
@@ -159,7 +193,7 @@ impl Cache {
 
     /// Waits for the first list.
     pub async fn synced(&self) {
-        let _ = self.shared.revision.subscribe().wait_for(|seen| *seen > 0).await;
+        self.shared.revision.until(|seen| seen > 0).await;
     }
 
     /// Whether the first list has arrived.
@@ -169,22 +203,20 @@ impl Cache {
 
     /// The revision up to which the cache is complete.
     pub fn revision(&self) -> u64 {
-        *self.shared.revision.borrow()
+        self.shared.revision.get()
     }
 
     /// Waits until the cache has applied `revision`, which must be that of a write to this cache's resource. False if
     /// that takes longer than [`limits::CATCH_UP`].
     pub async fn caught_up(&self, revision: u64) -> bool {
-        let mut seen = self.shared.revision.subscribe();
-        let wait = async { seen.wait_for(|seen| *seen >= revision).await.is_ok() };
-        self.rt.timeout(limits::CATCH_UP, wait).await.unwrap_or(false)
+        let wait = self.shared.revision.until(|seen| seen >= revision);
+        self.rt.timeout(limits::CATCH_UP, wait).await.is_some()
     }
 
     /// Waits until the object `key` (or its absence) fulfils `condition`. False after [`limits::CATCH_UP`].
     pub async fn until(&self, key: &Key, condition: impl Fn(Option<&Object>) -> bool) -> bool {
-        let mut seen = self.shared.revision.subscribe();
-        let wait = async { seen.wait_for(|_| condition(self.get(key).as_deref())).await.is_ok() };
-        self.rt.timeout(limits::CATCH_UP, wait).await.unwrap_or(false)
+        let wait = self.shared.revision.until(|_| condition(self.get(key).as_deref()));
+        self.rt.timeout(limits::CATCH_UP, wait).await.is_some()
     }
 
     /// One object.
@@ -295,7 +327,7 @@ impl Shared {
             }
         }
         drop(subscribers);
-        self.revision.send_modify(|seen| *seen = revision.max(*seen));
+        self.revision.advance(revision);
     }
 
     /// Makes the state what a list says. An object that was replaced under the same name is told as gone and new.
@@ -409,7 +441,7 @@ mod tests {
             resource: Resource::core("pods"),
             state: Mutex::default(),
             subscribers: Mutex::default(),
-            revision: watch::Sender::new(0),
+            revision: Progress::default(),
         }
     }
 
@@ -451,7 +483,7 @@ mod tests {
                         model = listed;
                     }
                 }
-                prop_assert_eq!(*shared.revision.borrow(), revision);
+                prop_assert_eq!(shared.revision.get(), revision);
             }
             let state = lock(&shared.state);
             let cached: BTreeMap<String, u64> =
