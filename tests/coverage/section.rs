@@ -19,20 +19,3 @@ pub fn check(name: &str, wanted: &str) {
     let differs = found.lines().zip(wanted.lines()).find(|(found, wanted)| found != wanted);
     assert!(found == wanted, "COVERAGE.md is out of date: run `cargo xtask coverage`. First difference: {differs:?}");
 }
-
-/// Words with commas between, in lines of at most 118 characters.
-pub fn wrapped<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let mut text = String::new();
-    let mut width = 0;
-    for word in words {
-        if width > 0 {
-            text.push(',');
-            let fits = width + word.len() + 3 <= 118;
-            text.push(if fits { ' ' } else { '\n' });
-            width = if fits { width + 2 } else { 0 };
-        }
-        text.push_str(word);
-        width += word.len();
-    }
-    text
-}

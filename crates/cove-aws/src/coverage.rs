@@ -80,7 +80,24 @@ async fn part(cx: Cx, service: &'static Service) -> String {
     }
     let others: Vec<&str> = model.operations().map(|o| o.name.as_str()).filter(|name| row(name).is_none()).collect();
     let _ = writeln!(text, "\n<details><summary>Refused by name: {}</summary>\n", others.len());
-    let _ = writeln!(text, "{}\n\n</details>", section::wrapped(others));
+    let _ = writeln!(text, "{}\n\n</details>", wrapped(others));
+    text
+}
+
+/// Words with commas between, in lines of at most 118 characters.
+fn wrapped<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    let mut width = 0;
+    for word in words {
+        if width > 0 {
+            text.push(',');
+            let fits = width + word.len() + 3 <= 118;
+            text.push(if fits { ' ' } else { '\n' });
+            width = if fits { width + 2 } else { 0 };
+        }
+        text.push_str(word);
+        width += word.len();
+    }
     text
 }
 
