@@ -14,8 +14,9 @@ use crate::protocol::http::{HttpRequest, percent_decode, percent_encode};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
-/// How far a signed request's time may be off, either way.
+/// How far a signed request's time may be off, either way; STS is more generous.
 const SKEW: Duration = Duration::from_secs(5 * 60);
+const STS_SKEW: Duration = Duration::from_secs(15 * 60);
 /// The longest life of a presigned request.
 const MAX_EXPIRES_SECS: i64 = 7 * 24 * 3600;
 
@@ -259,15 +260,17 @@ pub fn check_claims(presented: &Presented, service: &str, now: Timestamp) -> Res
 
 fn check_time(presented: &Presented, signed_at: Timestamp, now: Timestamp) -> Result<(), SignatureError> {
     let amz_date = &presented.amz_date;
-    if signed_at > now + SKEW {
+    let skew = if presented.scope.service == "sts" { STS_SKEW } else { SKEW };
+    if signed_at > now + skew {
         return Err(SignatureError::Time(format!(
-            "Signature not yet current: {amz_date} is still later than {} ({} + 5 min.)",
-            (now + SKEW).amz_date(),
-            now.amz_date()
+            "Signature not yet current: {amz_date} is still later than {} ({} + {} min.)",
+            (now + skew).amz_date(),
+            now.amz_date(),
+            skew.as_secs() / 60
         )));
     }
     // A presigned request lives from its own time on.
-    let life = presented.expires_secs.map_or(SKEW, |e| Duration::from_secs(e.unsigned_abs()));
+    let life = presented.expires_secs.map_or(skew, |e| Duration::from_secs(e.unsigned_abs()));
     if signed_at + life < now {
         let minutes = life.as_secs() / 60;
         return Err(SignatureError::Time(format!(

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// The largest request body (upstream: `MaxRequestBodyBytes`).
 pub const BODY_BYTES: usize = 3 * 1024 * 1024;
+/// How long a client may take for the head of a request, and for its body (upstream gives the head 32 s).
+pub const REQUEST_READ: Duration = Duration::from_secs(32);
 /// How often a write is tried again when another write came between (upstream retries without a limit).
 pub const UPDATE_TRIES: usize = 256;
 /// How many names a create with `generateName` tries.

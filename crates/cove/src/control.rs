@@ -4,9 +4,13 @@
 //! acts as its `admin` user, whose calls pass IAM like everybody's.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use cove_base::Seed;
 use cove_base::hint::Hinted;
+use cove_base::tokio_runtime::TokioDriver;
 use cove_region::region::Region;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,6 +20,8 @@ use tokio::sync::Notify;
 
 /// The longest request line.
 const MAX_REQUEST: u64 = 4 * 1024 * 1024;
+/// Between two tries to accept a connection when there is no room for one.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What can be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,15 +72,30 @@ struct Refusal {
     message: String,
 }
 
-/// Answers until `down` is asked for.
-pub async fn serve(path: &Path, region: &Region, down: &Notify) -> Result<()> {
+/// The socket, in place of what a killed region left there.
+pub fn bind(path: &Path) -> Result<UnixListener> {
     let _ = std::fs::remove_file(path);
-    let listener = UnixListener::bind(path).with_context(|| format!("the control socket {}", path.display()))?;
+    UnixListener::bind(path).with_context(|| format!("the control socket {}", path.display()))
+}
+
+/// Answers until the caller has enough: several at once, so that a long call or a silent client holds nobody up.
+pub async fn serve(listener: &UnixListener, region: &Arc<Region>, down: &Arc<Notify>) {
+    let rt = TokioDriver::runtime(Seed::new(0));
     loop {
-        let (stream, _) = listener.accept().await?;
-        let answered = answer(stream, region, down);
-        if let Err(error) = answered.await {
-            tracing::debug!("the control socket: {error:#}");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (region, down) = (region.clone(), down.clone());
+                rt.spawn("control socket", async move {
+                    if let Err(error) = answer(stream, &region, &down).await {
+                        tracing::debug!("the control socket: {error:#}");
+                    }
+                });
+            }
+            // Out of file descriptors: the next one may work.
+            Err(error) => {
+                tracing::warn!("the control socket: accept: {error}");
+                rt.sleep(PAUSE).await;
+            }
         }
     }
 }

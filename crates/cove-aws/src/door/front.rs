@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -37,6 +37,10 @@ use crate::door::front_log::{RequestLine, RequestLog};
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// How long a client may take to begin, and to shake hands.
 const FIRST_BYTES: Duration = Duration::from_secs(10);
+/// How long a client may take for the head of its first request, for each later one, and for a body.
+const WHOLE_REQUEST: Duration = Duration::from_secs(30);
+/// Between two tries to accept a connection when there is no room for one.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long running requests may take to end when the front stops.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(25);
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -84,7 +88,10 @@ impl Front {
             match accepted {
                 Ok((stream, peer)) => self.clone().start_connection(stream, peer, graceful.watcher()),
                 // Out of file descriptors, or the peer is gone already: the next one may work.
-                Err(error) => tracing::warn!("aws door: accept: {error}"),
+                Err(error) => {
+                    tracing::warn!("aws door: accept: {error}");
+                    self.rt.sleep(PAUSE).await;
+                }
             }
         }
         // Requests that are held for a waiter end by themselves; what is left then is cut off.
@@ -124,22 +131,35 @@ impl Front {
         origin: Origin,
         watcher: hyper_util::server::graceful::Watcher,
     ) {
-        let builder = auto::Builder::new(OnRuntime(self.rt.clone()));
+        let rt = self.rt.clone();
+        let mut builder = auto::Builder::new(OnRuntime(rt.clone()));
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(WHOLE_REQUEST);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(WHOLE_REQUEST);
+        let begun = Arc::new(AtomicBool::new(false));
+        let has_begun = begun.clone();
         let service = service_fn(move |request| {
+            begun.store(true, Ordering::Relaxed);
             let front = self.clone();
             async move { Ok::<_, std::convert::Infallible>(front.respond(request, origin).await) }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
+        let mut connection = std::pin::pin!(watcher.watch(connection));
+        let ended = match rt.timeout(WHOLE_REQUEST, &mut connection).await {
+            Some(ended) => ended,
+            None if has_begun.load(Ordering::Relaxed) => connection.await,
+            // hyper's own limit begins with the first line, so a client that never gets there is cut off here.
+            None => return,
+        };
+        if let Err(error) = ended {
             tracing::debug!("aws door: connection: {error}");
         }
     }
 
     async fn respond(&self, request: Request<Incoming>, origin: Origin) -> Response<Full<Bytes>> {
-        let reply = match whole(request).await {
+        let reply = match self.whole(request).await {
             Ok(request) if request.path == HEALTH => health(),
             Ok(request) => self.answer(&request, origin).await,
-            Err(status) => HttpReply::new(status, "text/plain", String::new()),
+            Err(reply) => *reply,
         };
         let mut builder = Response::builder().status(reply.status);
         for (name, value) in &reply.headers {
@@ -148,11 +168,32 @@ impl Front {
         builder.body(Full::new(Bytes::from(reply.body))).unwrap_or_else(|_| Response::new(Full::default()))
     }
 
+    /// Reads the whole request. The error is a reply, in the form of the protocol that the head tells.
+    async fn whole(&self, request: Request<Incoming>) -> Result<HttpRequest, Box<HttpReply>> {
+        let (head, body) = request.into_parts();
+        let request = without_body(head);
+        let fault = match self.rt.timeout(WHOLE_REQUEST, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+            Some(Ok(collected)) => return Ok(HttpRequest { body: collected.to_bytes(), ..request }),
+            Some(Err(error)) if error.is::<http_body_util::LengthLimitError>() => too_large(),
+            Some(Err(error)) => Fault::client("IncompleteBody", format!("The request's body cannot be read: {error}")),
+            None => Fault::new(408, "RequestTimeout", "The request's body did not arrive in time."),
+        };
+        let presented = sigv4::presented(&request);
+        let route = route(&request, presented.as_ref().ok().map(|p| p.scope.service.as_str()));
+        let request_id = self.request_id(wall_clock());
+        let model = route.entry.map(Entry::model);
+        Err(Box::new(reply_fault(route.protocol, model, &request, &request_id, &fault).with("connection", "close")))
+    }
+
+    fn request_id(&self, time: cove_base::Timestamp) -> String {
+        let ordinal = self.requests.fetch_add(1, Ordering::Relaxed);
+        self.rt.seed().uuid("aws request", (time.as_nanos() as u64).wrapping_add(ordinal))
+    }
+
     /// Answers one whole request; also what tests call.
     pub async fn answer(&self, request: &HttpRequest, origin: Origin) -> HttpReply {
         let time = wall_clock();
-        let ordinal = self.requests.fetch_add(1, Ordering::Relaxed);
-        let request_id = self.rt.seed().uuid("aws request", (time.as_nanos() as u64).wrapping_add(ordinal));
+        let request_id = self.request_id(time);
         let presented = sigv4::presented(request);
         let route = route(request, presented.as_ref().ok().map(|p| p.scope.service.as_str()));
         let mut call = Call { request, origin, request_id, caller: None, region: self.default_region.clone() };
@@ -249,9 +290,8 @@ fn health() -> HttpReply {
     HttpReply::new(200, "application/json", body.to_string())
 }
 
-/// Reads the whole request. An error is an HTTP status: nothing is known of the protocol yet.
-async fn whole(request: Request<Incoming>) -> Result<HttpRequest, u16> {
-    let (mut head, body) = request.into_parts();
+/// A request without its body.
+fn without_body(mut head: http::request::Parts) -> HttpRequest {
     // Over HTTP/2 the host is part of the request line; signatures know it as a header.
     if !head.headers.contains_key(http::header::HOST)
         && let Some(authority) = head.uri.authority()
@@ -259,18 +299,17 @@ async fn whole(request: Request<Incoming>) -> Result<HttpRequest, u16> {
     {
         head.headers.insert(http::header::HOST, value);
     }
-    let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(413),
-        Err(_) => return Err(400),
-    };
-    Ok(HttpRequest {
+    HttpRequest {
         method: head.method,
         path: head.uri.path().into(),
         query: head.uri.query().unwrap_or_default().into(),
         headers: head.headers,
-        body,
-    })
+        body: Bytes::new(),
+    }
+}
+
+fn too_large() -> Fault {
+    Fault::new(413, "RequestEntityTooLarge", format!("The request's body is larger than {MAX_BODY_BYTES} bytes."))
 }
 
 #[cfg(test)]

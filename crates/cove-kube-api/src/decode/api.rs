@@ -157,7 +157,15 @@ fn read_yaml(bytes: &[u8], report: &mut Report) -> Result<Value, String> {
     };
     let read = |d: serde_saphyr::Deserializer<'_, '_>| Tree { report }.deserialize(d);
     serde_saphyr::with_deserializer_from_str_with_options(first_document(text), options, read)
-        .map_err(|e| format!("yaml: {e}"))
+        .map_err(|e| yaml_error(&e.to_string(), text))
+}
+
+fn yaml_error(error: &str, text: &str) -> String {
+    match error.contains("budget breached") {
+        true if text.contains('*') => "yaml: document contains excessive aliasing".into(),
+        true => "yaml: the document is too large".into(),
+        false => format!("yaml: {error}"),
+    }
 }
 
 /// The text up to the second document. A line that starts with `---` is a marker wherever it stands.

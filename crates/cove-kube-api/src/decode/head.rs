@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::limits::MAX_JSON_DEPTH;
+
 /// What a body says it is. Empty where it does not.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Head {
@@ -22,9 +24,31 @@ const GO_TYPE: &str =
 pub fn of_json(bytes: &[u8]) -> Result<Head, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let wrap = |e: String| format!("couldn't get version/kind; json parse error: {e}");
+    if let Some(found) = too_deep(bytes) {
+        return Err(wrap(format!("invalid character '{found}' exceeded max depth")));
+    }
     let head = deserializer.deserialize_any(HeadVisitor).map_err(|e| wrap(go_syntax_error(&e, bytes)))?;
     deserializer.end().map_err(|e| wrap(go_syntax_error(&e, bytes)))?;
     head.map_err(wrap)
+}
+
+/// The bracket that opens one level too many. serde skips unknown fields at any depth.
+fn too_deep(bytes: &[u8]) -> Option<char> {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_JSON_DEPTH {
+            return Some(*byte as char);
+        }
+    }
+    None
 }
 
 /// Reads the head of a value.

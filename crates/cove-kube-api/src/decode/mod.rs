@@ -27,6 +27,7 @@ mod visit;
 
 pub use api::{Decoded, Strictness, decode, decode_value, normalize};
 pub use defaults::apply_defaults;
+pub use head::go_syntax_error;
 pub use limits::MAX_BODY_BYTES;
 
 pub(crate) use duration::{format as format_duration, parse as parse_duration};

@@ -99,15 +99,21 @@ pub async fn patch(server: &ApiServer, call: &mut Call, request: &Body) -> Resul
     Ok(answer(call, made))
 }
 
+/// Upstream says of all but strategic patches where it failed.
+fn unreadable_patch(kind: PatchKind, why: &str) -> Status {
+    let place = if kind == PatchKind::Strategic { "" } else { "error decoding patch: " };
+    Status::bad_request(format!("{place}{why}"))
+}
+
 /// A patch as a value. Apply patches are refused by name.
 pub fn read_patch(request: &Body) -> Result<(PatchKind, Value), Status> {
     let (kind, value) = match request {
         Body::Patch(kind, value) => (*kind, value.clone()),
         Body::PatchBytes(PatchKind::Apply, _) => (PatchKind::Apply, Value::Null),
-        Body::PatchBytes(kind, bytes) => {
-            let parsed = serde_json::from_slice(bytes);
-            (*kind, parsed.map_err(|e| Status::bad_request(format!("error decoding patch: {e}")))?)
-        }
+        Body::PatchBytes(kind, bytes) => (
+            *kind,
+            serde_json::from_slice(bytes).map_err(|e| unreadable_patch(*kind, &decode::go_syntax_error(&e, bytes)))?,
+        ),
         _ => return Err(Status::bad_request("the request has no patch")),
     };
     if kind == PatchKind::Apply {

@@ -356,6 +356,17 @@ pub fn too_large() -> Answer {
     failure(Encoding::Json, &Status::new(413, "RequestEntityTooLarge", text))
 }
 
+/// A body that ended early.
+pub fn unreadable(why: &str) -> Answer {
+    failure(Encoding::Json, &Status::bad_request(format!("the request's body cannot be read: {why}")))
+}
+
+/// A body that did not arrive in time.
+pub fn too_slow() -> Answer {
+    let text = "the request's body did not arrive in time";
+    failure(Encoding::Json, &Status::new(408, "Timeout", text))
+}
+
 fn failure(encoding: Encoding, status: &Status) -> Answer {
     let mut answer = bytes(status.code, content_type(encoding), encode::status(encoding, status));
     let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);

@@ -32,12 +32,14 @@ pub async fn run(place: &Place, args: UpArgs) -> Result<()> {
     let begun = wall_clock();
     let (kind, nodes) = node_kind(place, args.nodes);
     let region = Arc::new(start(place, &args, kind).await?);
-    let down = Notify::new();
-    announce(place, &region, &nodes, begun);
+    let down = Arc::new(Notify::new());
     let socket = place.socket();
+    // Bound before anybody is told that the region is up.
+    let control = control::bind(&socket)?;
+    announce(place, &region, &nodes, begun);
     tokio::select! {
         biased;
-        ended = control::serve(&socket, &region, &down) => ended?,
+        () = control::serve(&control, &region, &down) => {}
         () = down.notified() => {}
         signal = stop_signal() => signal?,
     }

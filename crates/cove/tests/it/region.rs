@@ -30,8 +30,18 @@ impl Region {
 
     /// Kills it as a power cut would, and starts it again on the same state.
     pub fn kill_and_restart(&mut self, flags: &[&str]) {
+        self.kill();
+        self.restart(flags);
+    }
+
+    /// Kills it as a power cut would.
+    pub fn kill(&mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("ended");
+    }
+
+    /// Starts it again on the same state, after [`Region::kill`].
+    pub fn restart(&mut self, flags: &[&str]) {
         self.child = start(self.dir.path(), self.cluster_port, flags);
     }
 
@@ -61,6 +71,22 @@ impl Drop for Region {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// How often something is looked at before it counts as stuck; four times a second.
+const LOOKS: usize = 240;
+
+/// Looks at something until it is as wanted.
+#[allow(clippy::disallowed_methods)] // Nothing outside the process tells when it is ready.
+pub fn until<T: std::fmt::Debug>(look: impl Fn() -> T, wanted: impl Fn(&T) -> bool) -> T {
+    for _ in 0..LOOKS {
+        let seen = look();
+        if wanted(&seen) {
+            return seen;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(250));
+    }
+    panic!("it does not come: {:#?}", look());
 }
 
 fn start(dir: &Path, cluster_port: u16, flags: &[&str]) -> Child {
