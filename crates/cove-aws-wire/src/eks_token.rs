@@ -8,11 +8,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use cove_base::Timestamp;
+use cove_base::{Timestamp, percent};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::credentials::{Credentials, KeyLookup, KnownKey};
-use crate::protocol::http::{HttpRequest, pairs};
+use crate::protocol::http::HttpRequest;
 use crate::sigv4::{self, Presented};
 
 const PREFIX: &str = "k8s-aws-v1.";
@@ -137,7 +137,7 @@ fn accepts(scheme: &str, host: &str, own_hosts: &[String]) -> bool {
 
 fn check_parameters(query: &str) -> Result<(), TokenError> {
     let mut seen = std::collections::BTreeMap::new();
-    for (name, value) in pairs(query) {
+    for (name, value) in percent::pairs(query) {
         let lower = name.to_ascii_lowercase();
         if !PARAMETERS.contains(&lower.as_str()) {
             return Err(TokenError::Format(format!("non-whitelisted query parameter \"{name}\"")));

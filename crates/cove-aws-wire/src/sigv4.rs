@@ -4,13 +4,13 @@
 //! the secret are handed in.
 
 use aws_lc_rs::{constant_time, digest, hmac};
-use cove_base::Timestamp;
+use cove_base::{Timestamp, percent};
 use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::fault::Fault;
 use crate::model::Protocol;
-use crate::protocol::http::{HttpRequest, percent_decode, percent_encode};
+use crate::protocol::http::HttpRequest;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
@@ -340,7 +340,7 @@ fn canonical_path(path: &str) -> String {
     // A dot segment at the end leaves the slash before it.
     let ends_open = ["/", "/.", "/.."].iter().any(|end| path.ends_with(end));
     let slash = if ends_open && !kept.is_empty() { "/" } else { "" };
-    percent_encode(&format!("/{}{slash}", kept.join("/")), true)
+    percent::encode(&format!("/{}{slash}", kept.join("/")), true)
 }
 
 fn raw_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
@@ -348,13 +348,13 @@ fn raw_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (percent_decode(name), percent_decode(value)))
+        .map(|(name, value)| (percent::decode(name), percent::decode(value)))
 }
 
 fn canonical_query(query: &str) -> String {
     let mut pairs: Vec<(String, String)> = raw_pairs(query)
         .filter(|(name, _)| !name.eq_ignore_ascii_case("x-amz-signature"))
-        .map(|(name, value)| (percent_encode(&name, false), percent_encode(&value, false)))
+        .map(|(name, value)| (percent::encode(&name, false), percent::encode(&value, false)))
         .collect();
     pairs.sort();
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
@@ -440,7 +440,7 @@ pub fn presign(
         ("X-Amz-SignedHeaders", names.join(";")),
     ];
     fields.extend(credentials.session_token.clone().map(|t| ("X-Amz-Security-Token", t)));
-    let encoded = fields.iter().map(|(name, value)| format!("{name}={}", percent_encode(value, false)));
+    let encoded = fields.iter().map(|(name, value)| format!("{name}={}", percent::encode(value, false)));
     let own = Some(request.query.clone()).filter(|q| !q.is_empty());
     let query = own.into_iter().chain(encoded).collect::<Vec<_>>().join("&");
     let unsigned = HttpRequest { query: query.clone(), ..request.clone() };

@@ -21,19 +21,6 @@ fn refusal(operation: &str, error: &str) -> Fault {
     }
 }
 
-/// Percent-encodes as RFC 3986 wants it; IAM prints policy documents so.
-pub fn percent_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() * 2);
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 /// Declares a permission: `permit!(action, [resources], [(condition key, member)], if "Member")`, the last two optional.
 macro_rules! permit {
     ($action:literal, [$($resource:literal),*]) => {
@@ -86,6 +73,5 @@ mod tests {
         assert_eq!(read::<Input>("Op", serde_json::json!({"A": "x"})).expect("read").a, "x");
         let fault = read::<Input>("Op", serde_json::json!({"A": "x", "B": 1})).expect_err("refused");
         assert_eq!(fault.message, "Cove does not support the parameter B of Op yet");
-        assert_eq!(percent_encode("{\"a\": 1}~"), "%7B%22a%22%3A%201%7D~");
     }
 }

@@ -63,6 +63,8 @@ enum Message {
     Wake(String),
     /// Look at all keys.
     WakeAll,
+    /// The store has closed: the region ends, and the loop with it.
+    Closed,
     /// A step has ended.
     Done(String, Result<Again, Fault>),
 }
@@ -101,8 +103,8 @@ impl Loop {
             tokio::select! {
                 biased;
                 message = receiver.recv() => match message {
+                    Some(Message::Closed) | None => return,
                     Some(message) => this.take(message).await,
-                    None => return,
                 },
                 () = wake => {}
             }
@@ -124,6 +126,7 @@ impl Loop {
             Message::Wake(key) => self.wake(key),
             Message::WakeAll => self.wake_all().await,
             Message::Done(key, result) => self.done(key, result),
+            Message::Closed => {}
         }
     }
 
@@ -195,13 +198,16 @@ impl Loop {
     }
 }
 
-/// Turns the events of one prefix into wake-ups, for ever. A watch that fell behind is opened anew, with a look at all
+/// Turns the events of one prefix into wake-ups, until the store closes. A watch that fell behind is opened anew, with a look at all
 /// keys after the new one is open, so that nothing is missed.
 async fn watch(cx: Cx, prefix: &'static str, concerns: fn(&Event) -> Vec<String>, sender: mpsc::Sender<Message>) {
     loop {
         match watch_once(&cx, prefix, concerns, &sender).await {
             Ok(WatchEnd::Lagged) => {}
-            Ok(WatchEnd::Closed) | Err(StoreError::Closed) => return,
+            Ok(WatchEnd::Closed) | Err(StoreError::Closed) => {
+                let _ = sender.send(Message::Closed).await;
+                return;
+            }
             Err(error) => {
                 tracing::warn!(prefix, %error, "cannot watch");
                 cx.rt.sleep(RETRY_FIRST).await;

@@ -5,11 +5,13 @@
 pub mod arn;
 pub mod collections;
 pub mod hint;
+pub mod percent;
 pub mod runtime;
 pub mod seed;
 pub mod time;
 pub mod tokio_runtime;
 pub mod virtual_runtime;
+pub mod wildcard;
 
 pub use runtime::{Runtime, TaskHandle};
 pub use seed::Seed;

@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 use crate::ports::access::AwsAccess;
 use crate::ports::ground::MakeRuntime;
-use crate::ports::node_streams::PodLogs;
+use crate::ports::node_streams::{Agents, PodLogs};
 use crate::ports::pod_network::SubnetPods;
 
 /// What a cluster needs of its region.
@@ -73,12 +73,13 @@ impl Cluster {
         let server = ApiServer::new(rt.clone(), space, config);
         cove_kube_server::bootstrap::bootstrap(&server).await.map_err(|s| s.to_string())?;
         let address = ClusterAddress { endpoint: endpoint(port), ca_pem: ca_pem.clone() };
-        access.join(Arc::new(authenticator(around, &rt, spec, &server)));
+        let authenticator = Arc::new(authenticator(around, &rt, spec, &server));
+        access.join(&authenticator);
         create_eks_objects(&server, version, spec, &address).await?;
         let caller = cluster_role(around, spec).await;
         let mut running = control_plane(around, &rt, spec, version, &ca_pem, caller, &server);
-        let (fleet, events) = fleet(around, &rt, &server, &address, &logs);
-        running.push(Box::new(events));
+        let (fleet, agents, events) = fleet(around, &rt, &server, &address, &logs);
+        running.extend([Box::new(events) as Box<dyn Any + Send + Sync>, Box::new(agents), Box::new(authenticator)]);
         running.push(Box::new(cove_kube_server::housekeeping::start(&server)));
         Ok(Self { server, fleet, address, keys, _running: running })
     }
@@ -231,12 +232,12 @@ fn fleet(
     server: &Arc<ApiServer>,
     address: &ClusterAddress,
     logs: &PodLogs,
-) -> (Fleet, Sink) {
+) -> (Fleet, Arc<Agents>, Sink) {
     let reader = client(server, UserInfo::new("cove:simulated-fleet", &[]));
     let events = Sink::start(rt);
     let pods = Cache::start(rt, reader, Resource::core("pods"), "", Options::default());
     let runtime = (around.runtime)(rt, around.pods.clone(), &address.endpoint);
-    logs.join(rt, pods.clone(), runtime.clone());
+    let agents = logs.join(rt, pods.clone(), runtime.clone());
     let fleet = Fleet::start(FleetConfig { rt: rt.clone(), pods, runtime, events: events.clone() });
-    (fleet, events)
+    (fleet, agents, events)
 }

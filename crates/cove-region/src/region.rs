@@ -230,3 +230,7 @@ async fn bind(listen: &Listen) -> Result<TcpListener, Hinted> {
         Hinted::new(format!("port {} cannot be used: {error}", listen.port), hint)
     })
 }
+
+#[cfg(test)]
+#[path = "region_tests.rs"]
+mod tests;

@@ -18,6 +18,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Notify;
 
+use crate::place;
+
 /// The longest request line.
 const MAX_REQUEST: u64 = 4 * 1024 * 1024;
 /// Between two tries to accept a connection when there is no room for one.
@@ -75,7 +77,9 @@ struct Refusal {
 /// The socket, in place of what a killed region left there.
 pub fn bind(path: &Path) -> Result<UnixListener> {
     let _ = std::fs::remove_file(path);
-    UnixListener::bind(path).with_context(|| format!("the control socket {}", path.display()))
+    let listener = UnixListener::bind(path).with_context(|| format!("the control socket {}", path.display()))?;
+    place::restrict(path, 0o600)?;
+    Ok(listener)
 }
 
 /// Answers until the caller has enough: several at once, so that a long call or a silent client holds nobody up.

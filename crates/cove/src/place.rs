@@ -1,5 +1,7 @@
 //! Where a region's state lives on this machine (design section 4).
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -59,23 +61,52 @@ impl Place {
         self.root.join("kubeconfig")
     }
 
-    /// Makes the directories, for the owner only.
+    /// Makes the directories, for the owner only. One that is there already keeps its mode: it may be `/tmp`.
     pub fn make(&self) -> Result<()> {
         for dir in [self.root.clone(), self.logs()] {
-            std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+            make_private(&dir, true).with_context(|| format!("making {}", dir.display()))?;
         }
-        restrict(&self.root)
+        Ok(())
+    }
+
+    /// Writes Cove's own kubeconfig, for the owner only: kubectl and helm warn of others.
+    pub fn write_kubeconfig(&self, text: &str) -> Result<()> {
+        let path = self.kubeconfig();
+        let file = private().write(true).truncate(true).open(&path);
+        let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.with_context(|| path.display().to_string())?;
+        restrict(&path, 0o600)
     }
 }
 
-#[cfg(unix)]
-fn restrict(dir: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).with_context(|| dir.display().to_string())
+/// Makes a directory for the owner only, with its parents if `recursive`; without, it must not exist yet.
+pub fn make_private(dir: &Path, recursive: bool) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(recursive);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
 }
 
+/// How a file for the owner only is opened; whoever opens it says how it is written.
+pub fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Gives what exists a mode.
+#[cfg(unix)]
+pub fn restrict(path: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).with_context(|| path.display().to_string())
+}
+
+/// Gives what exists a mode: nothing to do here.
 #[cfg(not(unix))]
-fn restrict(_dir: &Path) -> Result<()> {
+pub fn restrict(_path: &Path, _mode: u32) -> Result<()> {
     Ok(())
 }
 
@@ -86,4 +117,34 @@ fn state_home() -> Result<PathBuf> {
     let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"));
     let home = home.ok_or_else(|| Hinted::new("there is no home directory", "Say where with --data-dir."))?;
     Ok(PathBuf::from(home).join(".local/state"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).expect("it exists").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_made_is_the_owners_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("changed");
+        let place = Place::of(Some(&dir.path().join("a/b")), "default").expect("a place");
+        place.make().expect("made");
+        std::fs::write(place.kubeconfig(), "old").expect("written");
+        place.write_kubeconfig("new").expect("written");
+        assert_eq!(std::fs::read_to_string(place.kubeconfig()).expect("read"), "new");
+        assert_eq!([mode(&place.root), mode(&place.logs()), mode(&place.kubeconfig())], [0o700, 0o700, 0o600]);
+        assert_eq!(mode(dir.path()), 0o755);
+        assert!(make_private(&place.root, false).is_err());
+    }
+
+    #[test]
+    fn names_are_no_paths() {
+        assert!(["", "..", "a/b", "a b"].iter().all(|name| Place::of(None, name).is_err()));
+    }
 }

@@ -1,10 +1,11 @@
 //! The rest-json protocol: the operation is told by method and path, inputs come from labels, query and body.
 
+use cove_base::percent;
 use serde_json::{Map, Value};
 
 use crate::fault::Fault;
 use crate::model::{Kind, Location, Model, OperationModel, Reference};
-use crate::protocol::http::{HttpRequest, pairs, percent_decode};
+use crate::protocol::http::HttpRequest;
 use crate::protocol::{json, scalar};
 
 /// The operation of a request. Labels are matched on the raw path: an encoded slash belongs to its label.
@@ -27,7 +28,7 @@ fn labels(template: &str, path: &str) -> Option<Vec<(String, String)>> {
             (None, None) => return Some(found),
             (Some(want), Some(give)) => match want.strip_prefix('{').and_then(|w| w.strip_suffix('}')) {
                 Some(_) if give.is_empty() => return None,
-                Some(label) => found.push((label.to_string(), percent_decode(give))),
+                Some(label) => found.push((label.to_string(), percent::decode(give))),
                 None if want == give => {}
                 None => return None,
             },
@@ -44,7 +45,7 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 pub fn read(model: &Model, operation: &OperationModel, request: &HttpRequest) -> Result<Value, Fault> {
     let mut input = json::read_body(model, operation.input, &request.body)?;
     let labels = labels(&operation.uri, &request.path).unwrap_or_default();
-    let query = pairs(&request.query);
+    let query = percent::pairs(&request.query);
     for member in operation.input.map(|i| model.members(i)).unwrap_or_default() {
         let name = member.reference.location_name.as_deref().unwrap_or(&member.name);
         let texts = match member.reference.location {

@@ -170,7 +170,7 @@ proptest! {
         segments in proptest::collection::vec("[A-Za-z0-9_.~%-]{1,8}", 1..4),
         pairs in proptest::collection::vec(("[a-zA-Z]{1,4}", "[ -~]{0,8}"), 0..4),
     ) {
-        let encode = |text: &str| cove_aws_wire::protocol::http::percent_encode(text, false);
+        let encode = |text: &str| cove_base::percent::encode(text, false);
         let path: String = segments.iter().map(|s| format!("/{}", encode(s))).collect();
         let query = pairs.iter().map(|(n, v)| format!("{n}={}", encode(v))).collect::<Vec<_>>().join("&");
         check(request("GET", &path, &query, &[HOST], b""), &example());

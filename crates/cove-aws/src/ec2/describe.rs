@@ -7,6 +7,7 @@ use std::future::Future;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cove_aws_wire::fault::Fault;
+use cove_base::wildcard::{Piece, matches};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -215,9 +216,6 @@ fn collect(value: &Value, path: &str, into: &mut Vec<String>) {
 }
 
 /// EC2's patterns: `*` any text, `?` one character, `\` takes the next as it is.
-///
-/// When a text does not fit behind a star, only the last star takes one more character: earlier ones never need to, so
-/// the work is at most the product of the lengths.
 pub fn wildcard(pattern: &str, text: &str) -> bool {
     if pattern == text && !pattern.contains('\\') {
         return true;
@@ -225,33 +223,7 @@ pub fn wildcard(pattern: &str, text: &str) -> bool {
     if !pattern.contains(SPECIAL) {
         return false;
     }
-    let (pattern, text) = (pieces(pattern), text.chars().collect::<Vec<char>>());
-    let (mut at, mut read) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while read < text.len() {
-        match pattern.get(at) {
-            Some(Piece::Any) => {
-                star = Some((at, read));
-                at += 1;
-            }
-            Some(Piece::One) => (at, read) = (at + 1, read + 1),
-            Some(Piece::Exactly(c)) if *c == text[read] => (at, read) = (at + 1, read + 1),
-            _ => match star {
-                Some((star_at, taken)) => {
-                    star = Some((star_at, taken + 1));
-                    (at, read) = (star_at + 1, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|piece| matches!(piece, Piece::Any))
-}
-
-enum Piece {
-    Any,
-    One,
-    Exactly(char),
+    matches(&pieces(pattern), text)
 }
 
 fn pieces(pattern: &str) -> Vec<Piece> {
@@ -259,10 +231,8 @@ fn pieces(pattern: &str) -> Vec<Piece> {
     let mut out = Vec::new();
     while let Some(c) = chars.next() {
         out.push(match c {
-            '*' => Piece::Any,
-            '?' => Piece::One,
             '\\' => Piece::Exactly(chars.next().unwrap_or('\\')),
-            other => Piece::Exactly(other),
+            other => Piece::of(other),
         });
     }
     out
@@ -346,9 +316,7 @@ mod tests {
 
     #[test]
     fn wildcards() {
-        assert!(wildcard("*", "") && wildcard("a*c", "abbc") && wildcard("a?c", "abc") && wildcard("a\\*", "a*"));
-        assert!(wildcard("*.large", "m5.large") && wildcard("*a*b*", "xxaxxb") && wildcard("?*", "a"));
-        assert!(!wildcard(&"*a".repeat(60), &"a".repeat(59)) && !wildcard("*b", &"a".repeat(100_000)));
+        assert!(wildcard("*.large", "m5.large") && wildcard("a?c", "abc") && wildcard("a\\*", "a*"));
         assert!(!wildcard("a?c", "ac") && !wildcard("a\\*", "ab") && !wildcard("A", "a"));
     }
 

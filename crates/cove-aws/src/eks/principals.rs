@@ -2,6 +2,7 @@
 
 use cove_aws_wire::fault::Fault;
 use cove_base::arn::Arn;
+use cove_base::percent;
 use cove_policy::context::Context;
 use cove_policy::document::{Document, Kind};
 use cove_policy::trust::{self, Requester, Trust};
@@ -55,26 +56,11 @@ async fn role(cx: &Cx, role_arn: &str) -> Result<Option<Value>, Fault> {
 
 /// Whether a role's trust policy lets a service assume it.
 fn trusts(role: &Value, service: &str) -> bool {
-    let text = percent_decode(role["AssumeRolePolicyDocument"].as_str().unwrap_or_default());
+    // IAM shows policy documents percent-encoded.
+    let text = percent::decode(role["AssumeRolePolicyDocument"].as_str().unwrap_or_default());
     let Ok(document) = Document::parse(&text, Kind::Trust) else { return false };
     let requester = Requester { service: service.into(), ..Requester::default() };
     trust::trusts(&document, "sts:AssumeRole", &requester, &Context::default()) == Trust::Named
-}
-
-/// IAM shows policy documents percent-encoded.
-fn percent_decode(text: &str) -> String {
-    let (mut bytes, mut out) = (text.bytes(), Vec::with_capacity(text.len()));
-    while let Some(byte) = bytes.next() {
-        let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16));
-        match byte {
-            b'%' => {
-                let (high, low) = (digit(bytes.next()), digit(bytes.next()));
-                out.extend(high.zip(low).and_then(|(high, low)| u8::try_from(high * 16 + low).ok()));
-            }
-            other => out.push(other),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// The name of a role without its path.

@@ -3,6 +3,7 @@
 //! The authorizer of a cluster asks [`Authenticator::policy_allows`] with the ARN that the authenticator put into the
 //! user's extra facts; impersonated users have none and are judged by RBAC alone.
 
+use cove_base::wildcard::{Piece, matches};
 use cove_kube_api::door::UserInfo;
 use serde_json::{Value, json};
 
@@ -24,23 +25,17 @@ impl Authenticator {
     }
 }
 
-/// Whether a scope covers a namespace. Namespaces may be globs.
+/// Whether a scope covers a namespace. Namespaces may have wildcards.
 fn in_scope(scope: &Value, namespace: &str) -> bool {
     if scope["type"] != "namespace" {
         return true;
     }
     let patterns = scope["namespaces"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    !namespace.is_empty() && patterns.into_iter().any(|p| glob(p, namespace))
+    !namespace.is_empty() && patterns.into_iter().any(|p| wild(p, namespace))
 }
 
-/// `*` stands for any run of characters.
-fn glob(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((head, rest)) => text
-            .strip_prefix(head)
-            .is_some_and(|tail| (0..=tail.len()).any(|at| tail.is_char_boundary(at) && glob(rest, &tail[at..]))),
-    }
+fn wild(pattern: &str, text: &str) -> bool {
+    matches(&pattern.chars().map(Piece::of).collect::<Vec<_>>(), text)
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ fn service_account(user: &str) -> Option<(&str, &str)> {
 
 /// The key of an extra is percent-encoded in the header's name.
 fn decode(key: &str) -> String {
-    crate::front::query::percent_decode(key)
+    cove_base::percent::decode(key)
 }
 
 /// The identity that a request acts under: the caller's, or that of whom it may impersonate.

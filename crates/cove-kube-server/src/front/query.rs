@@ -1,30 +1,10 @@
 //! Query strings: percent decoding, list and write options, and `DeleteOptions` from parameters.
 
+use cove_base::percent;
 use cove_kube_api::door::Options;
 use cove_kube_api::field_error::FieldError;
 use cove_kube_api::status::Status;
 use serde_json::{Map, Value, json};
-
-/// Decodes percent escapes; malformed ones stay as they are.
-pub fn percent_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
-        match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) if bytes[at] == b'%' => {
-                decoded.push(byte);
-                at += 3;
-            }
-            _ => {
-                decoded.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
 
 /// The parameters of a query string, in order.
 #[derive(Clone, Debug, Default)]
@@ -33,12 +13,7 @@ pub struct Query(Vec<(String, String)>);
 impl Query {
     /// Parses what stands behind the question mark.
     pub fn parse(text: &str) -> Self {
-        let pair = |part: &str| {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let decode = |text: &str| percent_decode(&text.replace('+', " "));
-            (decode(name), decode(value))
-        };
-        Self(text.split('&').filter(|part| !part.is_empty()).map(pair).collect())
+        Self(percent::pairs(text))
     }
 
     /// The first value of a parameter, empty if it is not given.

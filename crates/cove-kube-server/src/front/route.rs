@@ -1,8 +1,9 @@
 //! From a path to what it means.
 
+use cove_base::percent;
 use cove_kube_api::door::{Target, Verb};
 
-use crate::front::query::{Query, percent_decode};
+use crate::front::query::Query;
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub enum Route {
 
 /// Reads a path. Trailing slashes do not matter.
 pub fn route(path: &str) -> Route {
-    let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(percent_decode).collect();
+    let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(percent::decode).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let discovery = |core, group: Option<&str>, version: Option<&str>| Route::Discovery {
         core,

@@ -3,7 +3,7 @@
 //! What the kubelet checks and words about a container's log is here; the lines come from the runtime.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,30 +20,35 @@ use serde_json::Value;
 /// How often a followed log is looked at.
 const FOLLOW_PERIOD: Duration = Duration::from_millis(200);
 
-/// The port of one cluster. The fleet is a client of the server that asks it, so it comes after the server was made.
+/// The port of one cluster. The fleet is a client of the server that asks it, so it comes after the server was made, and
+/// the cluster owns it: the two would keep each other alive after the cluster's end.
 #[derive(Default)]
 pub(crate) struct PodLogs {
-    agents: OnceLock<Agents>,
+    agents: OnceLock<Weak<Agents>>,
 }
 
-#[derive(Clone)]
-struct Agents {
+/// What logs are read from. Followed logs end with it.
+pub(crate) struct Agents {
     rt: Runtime,
     pods: Cache,
     runtime: Arc<dyn PodRuntime>,
 }
 
 impl PodLogs {
-    /// Joins the fleet's runtime and its view of the pods, once.
-    pub(crate) fn join(&self, rt: &Runtime, pods: Cache, runtime: Arc<dyn PodRuntime>) {
-        let _ = self.agents.set(Agents { rt: rt.clone(), pods, runtime });
+    /// Joins the fleet's runtime and its view of the pods, once. Logs can be read for as long as the answer is kept.
+    pub(crate) fn join(&self, rt: &Runtime, pods: Cache, runtime: Arc<dyn PodRuntime>) -> Arc<Agents> {
+        let agents = Arc::new(Agents { rt: rt.clone(), pods, runtime });
+        let _ = self.agents.set(Arc::downgrade(&agents));
+        agents
     }
 }
 
 #[async_trait]
 impl NodeStreams for PodLogs {
     async fn log(&self, request: LogRequest) -> Result<ByteStream, Status> {
-        let agents = self.agents.get().cloned().ok_or_else(|| Status::internal("the cluster is still starting"))?;
+        let agents = self.agents.get().and_then(Weak::upgrade);
+        let agents =
+            agents.ok_or_else(|| Status::new(503, "ServiceUnavailable", "the cluster is starting or ending"))?;
         let pod = agents.pod(&request).ok_or_else(|| Status::not_found("", "pods", &request.pod))?;
         check_status(&pod.raw, &request)?;
         let lines = agents.lines(&request).await.map_err(Status::bad_request)?;
@@ -54,8 +59,9 @@ impl NodeStreams for PodLogs {
         if !request.follow || request.previous {
             return Ok(Box::pin(ready));
         }
+        let agents = Arc::downgrade(&agents);
         let rest = stream::unfold((agents, request, seen, limit), |(agents, request, seen, mut limit)| async move {
-            let (text, seen) = agents.next(&request, seen).await?;
+            let (text, seen) = next(&agents, &request, seen).await?;
             let bytes = limit.cut(text);
             (!limit.is_reached() || !bytes.is_empty()).then_some((bytes, (agents, request, seen, limit)))
         });
@@ -73,25 +79,28 @@ impl Agents {
         let pod = self.pod(request).ok_or_else(|| format!("pod {} is gone", request.pod))?;
         self.runtime.log(pod, &request.container, request.previous).await
     }
+}
 
-    /// What has been written after the first `seen` lines, once there is any. `None` when the container has ended and
-    /// everything was read.
-    async fn next(&self, request: &LogRequest, seen: usize) -> Option<(String, usize)> {
-        loop {
-            // Read after the look at its state, so that the last lines are not missed.
-            let runs = self.pod(request).is_some_and(|p| {
-                status_of(&p.raw, &request.container).is_some_and(|s| s["state"].get("running").is_some())
-            });
-            let lines = self.lines(request).await.ok()?;
-            if lines.len() > seen {
-                let total = lines.len();
-                return Some((render(lines.into_iter().skip(seen).collect(), request.timestamps), total));
-            }
-            if !runs {
-                return None;
-            }
-            self.rt.sleep(FOLLOW_PERIOD).await;
+/// What has been written after the first `seen` lines, once there is any. `None` when the container or the cluster has
+/// ended and everything was read.
+async fn next(agents: &Weak<Agents>, request: &LogRequest, seen: usize) -> Option<(String, usize)> {
+    loop {
+        let agents = agents.upgrade()?;
+        // Read after the look at its state, so that the last lines are not missed.
+        let runs = agents.pod(request).is_some_and(|p| {
+            status_of(&p.raw, &request.container).is_some_and(|s| s["state"].get("running").is_some())
+        });
+        let lines = agents.lines(request).await.ok()?;
+        if lines.len() > seen {
+            let total = lines.len();
+            return Some((render(lines.into_iter().skip(seen).collect(), request.timestamps), total));
         }
+        if !runs {
+            return None;
+        }
+        let rt = agents.rt.clone();
+        drop(agents);
+        rt.sleep(FOLLOW_PERIOD).await;
     }
 }
 

@@ -13,7 +13,7 @@ use super::aws::Aws;
 use super::make::{self, NodeGroup};
 use super::topology;
 use crate::args::DemoArgs;
-use crate::place::Place;
+use crate::place::{self, Place};
 use crate::progress::{elapsed, step};
 
 const CLUSTER: &str = "demo";
@@ -37,6 +37,8 @@ pub async fn run(args: &DemoArgs) -> Result<()> {
 fn scratch() -> Result<Place> {
     let name = format!("cove-demo-{}", std::process::id());
     let place = Place { name: "demo".into(), root: std::env::temp_dir().join(name) };
+    // Anybody may make directories there: one that exists already is not ours.
+    place::make_private(&place.root, false).with_context(|| format!("making {}", place.root.display()))?;
     place.make()?;
     Ok(place)
 }

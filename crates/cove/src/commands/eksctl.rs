@@ -1,6 +1,6 @@
 //! eksctl's verbs and flags: create, get, scale and delete of clusters and node groups.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cove_base::hint::Hinted;
 use serde_json::{Value, json};
 
@@ -28,8 +28,7 @@ pub async fn create(place: &Place, create: &Create) -> Result<()> {
 async fn create_cluster(place: &Place, aws: &Aws<'_>, args: &CreateCluster) -> Result<()> {
     step(&format!("cluster {}", args.name), make::cluster(aws, &args.name, args.version.as_deref())).await?;
     let described = aws.cluster(&args.name).await?.ok_or_else(|| make::no_cluster(&args.name))?;
-    let path = place.kubeconfig();
-    std::fs::write(&path, kubeconfig::of_cluster(place, &described)?).with_context(|| path.display().to_string())?;
+    place.write_kubeconfig(&kubeconfig::of_cluster(place, &described)?)?;
     if let Some(nodes) = args.nodes {
         let name = args.nodegroup_name.clone().unwrap_or_else(|| format!("{}-ng", args.name));
         let group = NodeGroup {
@@ -42,7 +41,7 @@ async fn create_cluster(place: &Place, aws: &Aws<'_>, args: &CreateCluster) -> R
         };
         step(&format!("node group {name}"), make::node_group(aws, &args.name, &group)).await?;
     }
-    println!("\nTry:  KUBECONFIG={} kubectl get nodes", path.display());
+    println!("\nTry:  KUBECONFIG={} kubectl get nodes", place.kubeconfig().display());
     Ok(())
 }
 

@@ -39,9 +39,14 @@ pub struct NodeGroup {
     pub ami_type: Option<String>,
 }
 
-/// The name that begins everything made for a cluster.
-fn prefix(cluster: &str) -> String {
-    format!("eksctl-{cluster}-")
+/// The name of the role made for a cluster.
+fn cluster_role(cluster: &str) -> String {
+    format!("eksctl-{cluster}-cluster-ServiceRole")
+}
+
+/// The name of the role made for a node group.
+fn node_role(cluster: &str, group: &str) -> String {
+    format!("eksctl-{cluster}-nodegroup-{group}-NodeInstanceRole")
 }
 
 /// A role with its policies; one that is there already is taken as it is.
@@ -83,8 +88,7 @@ pub async fn cluster(aws: &Aws<'_>, name: &str, version: Option<&str>) -> Result
     if aws.cluster(name).await?.is_some() {
         return Err(Hinted::new(format!("cluster {name} exists already"), "Take another --name.").into());
     }
-    let role =
-        role(aws, &format!("{}cluster-ServiceRole", prefix(name)), "eks.amazonaws.com", CLUSTER_POLICIES).await?;
+    let role = role(aws, &cluster_role(name), "eks.amazonaws.com", CLUSTER_POLICIES).await?;
     let mut input = json!({
         "name": name, "roleArn": role,
         "resourcesVpcConfig": {"subnetIds": subnets(aws).await?},
@@ -101,8 +105,7 @@ pub async fn cluster(aws: &Aws<'_>, name: &str, version: Option<&str>) -> Result
 /// Makes a managed node group with its role.
 pub async fn node_group(aws: &Aws<'_>, cluster: &str, group: &NodeGroup) -> Result<()> {
     let described = aws.cluster(cluster).await?.ok_or_else(|| no_cluster(cluster))?;
-    let role_name = format!("{}nodegroup-{}-NodeInstanceRole", prefix(cluster), group.name);
-    let role = role(aws, &role_name, "ec2.amazonaws.com", NODE_POLICIES).await?;
+    let role = role(aws, &node_role(cluster, &group.name), "ec2.amazonaws.com", NODE_POLICIES).await?;
     let mut labels = group.labels.clone();
     labels["alpha.eksctl.io/cluster-name"] = cluster.into();
     labels["alpha.eksctl.io/nodegroup-name"] = group.name.clone().into();
@@ -129,7 +132,7 @@ pub async fn delete_node_group(aws: &Aws<'_>, cluster: &str, name: &str) -> Resu
     aws.call("eks", "DeleteNodegroup", input).await?;
     let found = async || aws.node_group(cluster, name).await;
     wait_gone(&format!("node group {name}"), found).await?;
-    delete_roles(aws, &format!("{}nodegroup-{name}-", prefix(cluster))).await
+    delete_role(aws, &node_role(cluster, name)).await
 }
 
 /// Deletes a cluster with its node groups and the roles made for it.
@@ -141,21 +144,20 @@ pub async fn delete_cluster(aws: &Aws<'_>, name: &str) -> Result<()> {
     }
     aws.call("eks", "DeleteCluster", json!({"name": name})).await?;
     wait_gone(&format!("cluster {name}"), async || aws.cluster(name).await).await?;
-    delete_roles(aws, &prefix(name)).await
+    delete_role(aws, &cluster_role(name)).await
 }
 
-async fn delete_roles(aws: &Aws<'_>, prefix: &str) -> Result<()> {
-    let roles = aws.call("iam", "ListRoles", json!({})).await?;
-    let names = roles["Roles"].as_array().into_iter().flatten().filter_map(|r| r["RoleName"].as_str());
-    for name in names.filter(|n| n.starts_with(prefix)) {
-        let attached = aws.call("iam", "ListAttachedRolePolicies", json!({"RoleName": name})).await?;
-        for policy in attached["AttachedPolicies"].as_array().into_iter().flatten() {
-            let input = json!({"RoleName": name, "PolicyArn": policy["PolicyArn"]});
-            aws.call("iam", "DetachRolePolicy", input).await?;
-        }
-        aws.call("iam", "DeleteRole", json!({"RoleName": name})).await?;
+/// Deletes a role with its attachments; one that is not there is as good. Roles are named in full: the names of one
+/// cluster's may begin as another's do.
+async fn delete_role(aws: &Aws<'_>, name: &str) -> Result<()> {
+    let Some(attached) = aws.find("iam", "ListAttachedRolePolicies", json!({"RoleName": name})).await? else {
+        return Ok(());
+    };
+    for policy in attached["AttachedPolicies"].as_array().into_iter().flatten() {
+        let input = json!({"RoleName": name, "PolicyArn": policy["PolicyArn"]});
+        aws.call("iam", "DetachRolePolicy", input).await?;
     }
-    Ok(())
+    aws.call("iam", "DeleteRole", json!({"RoleName": name})).await.map(drop)
 }
 
 /// The error for a cluster that does not exist.

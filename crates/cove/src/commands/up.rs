@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::args::{Nodes, UpArgs};
 use crate::control::{self, Request};
-use crate::place::Place;
+use crate::place::{self, Place};
 use crate::progress::elapsed;
 
 /// How long a detached start may take before it counts as failed.
@@ -136,8 +136,7 @@ async fn stop_signal() -> Result<()> {
 /// Diagnostics go to `logs/cove.log`; the terminal shows progress and nothing else.
 fn log_to(place: &Place) -> Result<()> {
     let path = place.logs().join("cove.log");
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
-    let file = file.with_context(|| path.display().to_string())?;
+    let file = place::private().append(true).open(&path).with_context(|| path.display().to_string())?;
     let filter = tracing_subscriber::EnvFilter::try_from_env("COVE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Arc::new(file));
@@ -148,7 +147,8 @@ fn log_to(place: &Place) -> Result<()> {
 async fn detach(place: &Place) -> Result<()> {
     place.make()?;
     let output = place.logs().join("up.log");
-    let file = std::fs::File::create(&output).with_context(|| output.display().to_string())?;
+    let file = place::private().write(true).truncate(true).open(&output);
+    let file = file.with_context(|| output.display().to_string())?;
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
     command.args(std::env::args_os().skip(1).filter(|a| a != "--detach"));
     command.env_remove("COVE_DETACH").stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);

@@ -1,6 +1,7 @@
 //! What users and roles have in common: inline policies, attached policies, tags, the permissions boundary.
 
 use cove_aws_wire::fault::Fault;
+use cove_base::percent;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -9,7 +10,6 @@ use crate::iam::faults::{delete_conflict, limit_exceeded, no_such_entity, no_suc
 use crate::iam::managed::find_policy;
 use crate::iam::paging::page;
 use crate::iam::state::{AttachedPolicy, Holder, Holdings, Tag, key_of};
-use crate::input::percent_encode;
 use crate::limits;
 use crate::operation::Cx;
 
@@ -78,7 +78,9 @@ pub async fn get_policy<T: Holder>(cx: Cx, input: HolderInput) -> Result<Value, 
         return Err(no_inline::<T>(&input.policy_name));
     };
     let member = if T::NOUN == "role" { "RoleName" } else { "UserName" };
-    Ok(json!({ member: input.user_name, "PolicyName": input.policy_name, "PolicyDocument": percent_encode(document) }))
+    Ok(
+        json!({ member: input.user_name, "PolicyName": input.policy_name, "PolicyDocument": percent::encode(document, false) }),
+    )
 }
 
 fn no_inline<T: Holder>(name: &str) -> Fault {

@@ -2,6 +2,7 @@
 
 use cove_aws_wire::fault::Fault;
 use cove_base::arn::Arn;
+use cove_base::percent;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,7 +13,6 @@ use crate::iam::managed::{aws_policies, find_policy};
 use crate::iam::paging::page;
 use crate::iam::state::{Holder, Policy, PolicyVersion, Role, Tag, User, key_of};
 use crate::ids::Ids;
-use crate::input::percent_encode;
 use crate::limits;
 use crate::operation::Cx;
 
@@ -119,7 +119,7 @@ pub async fn get_policy_version(cx: Cx, input: PolicyInput) -> Result<Value, Fau
     let policy = find(&cx, &input.policy_arn).await?;
     let version = version(&policy, &input.version_id)?;
     let mut view = version_view(&policy, version);
-    view["Document"] = Value::from(percent_encode(&version.document));
+    view["Document"] = Value::from(percent::encode(&version.document, false));
     Ok(json!({ "PolicyVersion": view }))
 }
 

@@ -2,6 +2,7 @@
 
 use cove_aws_wire::fault::Fault;
 use cove_base::arn::Arn;
+use cove_base::percent;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,7 +12,6 @@ use crate::iam::faults::{already_exists, delete_conflict, no_such_holder, valida
 use crate::iam::paging::page;
 use crate::iam::state::{Holder, Holdings, InstanceProfile, Role, Tag, key_of};
 use crate::ids::Ids;
-use crate::input::percent_encode;
 use crate::operation::Cx;
 
 /// The input of the operations on roles.
@@ -175,7 +175,7 @@ pub fn view(role: &Role, whole: bool) -> Value {
         "RoleId": role.id,
         "Arn": role.arn,
         "CreateDate": role.created,
-        "AssumeRolePolicyDocument": percent_encode(&role.trust),
+        "AssumeRolePolicyDocument": percent::encode(&role.trust, false),
         "MaxSessionDuration": role.max_session_s,
     });
     if let Some(description) = &role.description {
