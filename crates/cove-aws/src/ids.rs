@@ -49,11 +49,6 @@ impl Ids {
         Self { seed: cx.rt.seed().child(&cx.region).child(purpose), next: 0, end: u64::MAX }
     }
 
-    /// The same for what exists once in the account.
-    pub fn fixed_global(cx: &Cx, purpose: &str) -> Self {
-        Self { seed: cx.rt.seed().child("aws/global").child(purpose), next: 0, end: u64::MAX }
-    }
-
     fn ordinal(&mut self) -> u64 {
         debug_assert!(self.next < self.end, "more ids than were reserved");
         self.next += 1;

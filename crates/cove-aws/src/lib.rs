@@ -13,6 +13,7 @@ pub mod data;
 pub mod ids;
 pub mod input;
 pub mod limits;
+pub mod paging;
 pub mod reconcile;
 
 pub mod autoscaling;

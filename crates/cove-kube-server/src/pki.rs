@@ -25,7 +25,7 @@ pub const PREFIX: &str = "/cove/keys/";
 const YEARS: i32 = 10;
 
 /// A key with its certificate, both as PEM.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
     /// The certificate, followed by what it was signed with where a peer needs that.
     pub certificate: String,
@@ -36,8 +36,8 @@ pub struct Pair {
     pub names: Vec<String>,
 }
 
-/// The keys of one cluster.
-#[derive(Clone, Debug)]
+/// The keys of one cluster. Has no `Debug`, as [`Pair`]: a key must not get into a log.
+#[derive(Clone)]
 pub struct ClusterKeys {
     /// The certificate authority.
     pub authority: Pair,

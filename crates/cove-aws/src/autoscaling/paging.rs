@@ -1,23 +1,21 @@
-//! Pages of the Auto Scaling API: `MaxRecords` and `NextToken`.
+//! Pages of the Auto Scaling API: `MaxRecords` and `NextToken`. Its lists have orders of their own, so that the key of an
+//! item is its place.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use cove_aws_wire::fault::Fault;
+
+use crate::paging::{self, key_in};
 
 /// The largest page.
 const PAGE: usize = 100;
 
-/// One page of `items` and the token of the next one. The token holds how many items came before.
+/// One page of `items` and the token of the next one.
 pub fn page<T>(items: Vec<T>, size: Option<usize>, token: Option<&str>) -> Result<(Vec<T>, Option<String>), Fault> {
-    let start = match token.filter(|t| !t.is_empty()) {
-        None => 0,
-        Some(token) => read(token).ok_or_else(|| Fault::client("InvalidNextToken", "The token is not valid."))?,
+    let after = match token.filter(|t| !t.is_empty()) {
+        None => None,
+        Some(token) => Some(key_in(token).ok_or_else(|| Fault::client("InvalidNextToken", "The token is not valid."))?),
     };
+    let places: Vec<(usize, T)> = items.into_iter().enumerate().collect();
     let size = size.unwrap_or(PAGE).clamp(1, PAGE);
-    let next = (start + size < items.len()).then(|| STANDARD.encode((start + size).to_string()));
-    Ok((items.into_iter().skip(start).take(size).collect(), next))
-}
-
-fn read(token: &str) -> Option<usize> {
-    String::from_utf8(STANDARD.decode(token).ok()?).ok()?.parse().ok()
+    let (page, next) = paging::page(places, |(place, _)| format!("{place:09}"), size, after.as_deref());
+    Ok((page.into_iter().map(|(_, item)| item).collect(), next))
 }

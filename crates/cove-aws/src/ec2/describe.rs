@@ -4,8 +4,6 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use cove_aws_wire::fault::Fault;
 use cove_base::wildcard::{Piece, matches};
 use serde::Deserialize;
@@ -14,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::faults::{invalid_parameter, malformed_id};
 use super::state::Tag;
 use crate::operation::Cx;
+use crate::paging;
 use crate::records::Resource;
 
 /// How EC2 speaks of a kind of resource.
@@ -152,15 +151,11 @@ impl Request {
     /// One page of `(key, shape)` in the order of the keys, under `member`.
     pub fn reply(&self, member: &str, mut items: Vec<(String, Value)>) -> Value {
         items.sort_by(|a, b| a.0.cmp(&b.0));
-        if let Some(after) = &self.after {
-            items.retain(|(key, _)| key > after);
-        }
-        let limit = self.max_results.unwrap_or(usize::MAX);
-        let next = (items.len() > limit).then(|| items[limit - 1].0.clone());
-        items.truncate(limit);
-        let mut reply = json!({ member: items.into_iter().map(|(_, view)| view).collect::<Vec<_>>() });
-        if let Some(key) = next {
-            reply["NextToken"] = Value::from(STANDARD.encode(key));
+        let size = self.max_results.unwrap_or(usize::MAX);
+        let (page, next) = paging::page(items, |(key, _)| key.clone(), size, self.after.as_deref());
+        let mut reply = json!({ member: page.into_iter().map(|(_, view)| view).collect::<Vec<_>>() });
+        if let Some(next) = next {
+            reply["NextToken"] = Value::from(next);
         }
         reply
     }
@@ -176,8 +171,7 @@ pub fn take_as<T: serde::de::DeserializeOwned>(
 }
 
 fn decode_token(token: &str) -> Result<String, Fault> {
-    let bytes = STANDARD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    bytes.ok_or_else(|| Fault::client("InvalidNextToken", "The specified NextToken is not valid."))
+    paging::key_in(token).ok_or_else(|| Fault::client("InvalidNextToken", "The specified NextToken is not valid."))
 }
 
 fn filter_matches(filter: &FilterInput, view: &Value, known: &[Filter]) -> bool {

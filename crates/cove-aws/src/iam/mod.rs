@@ -3,7 +3,6 @@
 //! Modules in suggested reading order:
 
 pub mod authorize;
-pub mod bootstrap;
 pub mod documents;
 pub mod faults;
 pub mod identities;

@@ -1,11 +1,10 @@
 //! IAM's paging: `Marker`, `MaxItems`, `IsTruncated`.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use cove_aws_wire::fault::Fault;
 use serde_json::{Value, json};
 
 use super::faults::validation;
+use crate::paging::{self, key_in};
 
 /// IAM's default page.
 const DEFAULT_ITEMS: usize = 100;
@@ -18,22 +17,16 @@ pub fn page(
     max_items: Option<usize>,
 ) -> Result<Value, Fault> {
     items.sort_by(|a, b| a.0.cmp(&b.0));
-    if let Some(after) = marker.map(decode).transpose()? {
-        items.retain(|(key, _)| *key > after);
-    }
-    let limit = max_items.unwrap_or(DEFAULT_ITEMS).max(1);
-    let truncated = items.len() > limit;
-    items.truncate(limit);
-    let last = items.last().map(|(key, _)| STANDARD.encode(key));
-    let page: Vec<Value> = items.into_iter().map(|(_, value)| value).collect();
-    let mut reply = json!({ member: page, "IsTruncated": truncated });
-    if let (true, Some(last)) = (truncated, last) {
-        reply["Marker"] = Value::from(last);
+    let after = match marker {
+        None => None,
+        Some(marker) => Some(key_in(marker).ok_or_else(|| validation("Invalid Marker."))?),
+    };
+    let size = max_items.unwrap_or(DEFAULT_ITEMS).max(1);
+    let (page, next) = paging::page(items, |(key, _)| key.clone(), size, after.as_deref());
+    let page: Vec<Value> = page.into_iter().map(|(_, value)| value).collect();
+    let mut reply = json!({ member: page, "IsTruncated": next.is_some() });
+    if let Some(next) = next {
+        reply["Marker"] = Value::from(next);
     }
     Ok(reply)
-}
-
-fn decode(marker: &str) -> Result<String, Fault> {
-    let bytes = STANDARD.decode(marker).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    bytes.ok_or_else(|| validation("Invalid Marker."))
 }

@@ -151,8 +151,8 @@ impl Holder for Role {
     }
 }
 
-/// A long-term access key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A long-term access key. Has no `Debug`: a secret must not get into a log.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct AccessKey {
     /// `AKIA...`.
     pub id: String,

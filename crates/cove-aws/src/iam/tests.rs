@@ -137,25 +137,3 @@ fn linked_roles_belong_to_aws() {
         "{again}"
     );
 }
-
-#[test]
-fn an_account_begins_with_its_admin() {
-    let mut bench = Bench::new();
-    let cx = bench.cx.clone();
-    let first = bench.run({
-        let cx = cx.clone();
-        async move { super::bootstrap::bootstrap(&cx, None).await.expect("a key") }
-    });
-    let again = bench.run({
-        let cx = cx.clone();
-        async move { super::bootstrap::bootstrap(&cx, None).await.expect("a key") }
-    });
-    assert_eq!(first, again, "a restart finds the key that was made");
-    let given = bench.run(async move {
-        super::bootstrap::bootstrap(&cx, Some(("test".into(), "test".into()))).await.expect("a key")
-    });
-    assert_eq!((given.access_key_id.as_str(), given.secret_access_key.as_str()), ("test", "test"));
-    bench.cx.caller.principal = Principal::Root;
-    let attached = iam(&bench, "ListAttachedUserPolicies", json!({"UserName": "admin"}));
-    assert_eq!(attached["AttachedPolicies"][0]["PolicyName"], "AdministratorAccess");
-}

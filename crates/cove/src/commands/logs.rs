@@ -43,7 +43,8 @@ fn print_lines(mut reader: impl BufRead, args: &LogsArgs) -> Result<u64> {
         if let Ok(record) = serde_json::from_str::<Value>(&line)
             && wanted(&record, args)
         {
-            println!("{}", readable(&record));
+            // What clients have sent must not steer the terminal.
+            println!("{}", readable(&record).replace(char::is_control, "\u{fffd}"));
         }
         line.clear();
     }

@@ -1,10 +1,8 @@
 //! Access keys.
 
-use aws_lc_rs::rand;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use cove_aws_wire::door::Principal;
 use cove_aws_wire::fault::Fault;
+use cove_aws_wire::session_token::new_secret_access_key;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -36,7 +34,7 @@ pub async fn create_access_key(cx: Cx, input: AccessKeyInput) -> Result<Value, F
     }
     let key = AccessKey {
         id: Ids::global(&cx, 1).await?.iam("AKIA", 16),
-        secret: new_secret()?,
+        secret: new_secret_access_key().map_err(|_| Fault::internal("the operating system gives no random bytes"))?,
         user_name,
         active: true,
         created: cx.rt.now().as_secs(),
@@ -110,13 +108,6 @@ fn check_owner(key: &AccessKey, user_name: Option<&str>) -> Result<(), Fault> {
 
 fn not_found(id: &str) -> Fault {
     no_such_entity(format!("The Access Key with id {id} cannot be found."))
-}
-
-/// A secret from the operating system: thirty bytes, forty characters.
-pub fn new_secret() -> Result<String, Fault> {
-    let mut bytes = [0; 30];
-    rand::fill(&mut bytes).map_err(|_| Fault::internal("the operating system gives no random bytes"))?;
-    Ok(STANDARD.encode(bytes))
 }
 
 fn view(key: &AccessKey) -> Value {
