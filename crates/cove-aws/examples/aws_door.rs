@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cove_aws::door::front::Front;
-use cove_aws::door::front_log::{RequestLine, RequestLog};
 use cove_aws::door::{Door, DoorParts};
 use cove_aws::iam::identities::StoredIdentities;
 use cove_aws::iam::state::AccessKey;
@@ -17,6 +16,7 @@ use cove_aws::ports::{
 };
 use cove_aws_wire::session_token::Sessions;
 use cove_base::Seed;
+use cove_base::request_log::{RequestLine, RequestLog};
 use cove_base::tokio_runtime::TokioDriver;
 
 /// No ground to stand on.
@@ -67,7 +67,7 @@ struct Print;
 
 impl RequestLog for Print {
     fn record(&self, line: RequestLine) {
-        let error = line.error_code.unwrap_or_default();
+        let error = line.error.unwrap_or_default();
         println!("{} {}:{} {} {error} {:?}", line.status, line.service, line.operation, line.principal, line.duration);
     }
 }

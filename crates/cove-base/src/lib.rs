@@ -6,6 +6,7 @@ pub mod arn;
 pub mod collections;
 pub mod hint;
 pub mod percent;
+pub mod request_log;
 pub mod runtime;
 pub mod seed;
 pub mod time;

@@ -70,8 +70,6 @@ const ENV_VAR_RELAXED: &str =
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 const HTTP_HEADER: &str = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
 const PERCENT: &str = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
-const C_IDENTIFIER: &str = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')";
-const CONDITION_REASON: &str = "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')";
 const IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 
 /// `[a-z0-9]([-a-z0-9]*[a-z0-9])?`, with `extra` allowed inside.
@@ -222,23 +220,6 @@ pub fn http_header_name(text: &str) -> Vec<String> {
 pub fn percent(text: &str) -> Vec<String> {
     let good = text.strip_suffix('%').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
     messages(&[(!good, PERCENT)])
-}
-
-/// An identifier as C has it: prefixes of environment variables.
-pub fn c_identifier(text: &str) -> Vec<String> {
-    let good = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    messages(&[(!good, C_IDENTIFIER)])
-}
-
-/// The reason of a condition.
-pub fn condition_reason(text: &str) -> Vec<String> {
-    let bytes = text.as_bytes();
-    let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
-    let good = bytes.first().is_some_and(u8::is_ascii_alphabetic)
-        && bytes.last().is_some_and(word)
-        && bytes.iter().all(|b| word(b) || matches!(b, b',' | b':'));
-    messages(&[(!good, CONDITION_REASON)])
 }
 
 /// A name that can stand in a path of the API.

@@ -146,12 +146,6 @@ impl Status {
         Self::new(400, "BadRequest", message)
     }
 
-    /// 405: Cove or Kubernetes does not do this with this resource.
-    pub fn method_not_supported(group: &str, resource: &str, verb: &str) -> Self {
-        let message = format!("{verb} is not supported on resources of kind \"{}\"", group_resource(group, resource));
-        Self::new(405, "MethodNotAllowed", message).about(group, resource, "")
-    }
-
     /// 410: the revision is too old.
     pub fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)

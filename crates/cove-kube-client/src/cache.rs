@@ -196,11 +196,6 @@ impl Cache {
         self.shared.revision.until(|seen| seen > 0).await;
     }
 
-    /// Whether the first list has arrived.
-    pub fn is_synced(&self) -> bool {
-        self.revision() > 0
-    }
-
     /// The revision up to which the cache is complete.
     pub fn revision(&self) -> u64 {
         self.shared.revision.get()

@@ -5,14 +5,13 @@
 
 use std::sync::Arc;
 
-use cove_kube_api::door::{Body, Encoding, Options, Request, Target, UserInfo, Verb};
+use cove_kube_api::door::{Body, Options, Request, Target, UserInfo, Verb};
 use cove_kube_api::object::Object;
 use cove_kube_api::status::Status;
 use cove_store::api::Txn;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::api::decode::{self, Strictness};
 use crate::api::kinds;
 use crate::api::schema::split_api_version;
 use crate::chain::call::{Call, unknown_path};
@@ -61,25 +60,6 @@ pub async fn bootstrap(server: &Arc<ApiServer>) -> Result<(), Status> {
 pub async fn install(server: &Arc<ApiServer>, objects: impl IntoIterator<Item = Value>) -> Result<(), Status> {
     let made = join_all(objects.into_iter().map(|object| install_one(server, object))).await;
     made.into_iter().collect()
-}
-
-/// Makes the objects of a text of YAML documents that do not exist yet: the manifests of add-ons and the like.
-/// Namespaces and service accounts come first, since the others need them.
-pub async fn install_manifests(server: &Arc<ApiServer>, yaml: &str) -> Result<(), Status> {
-    let (first, rest): (Vec<Value>, Vec<Value>) = manifests(yaml)?
-        .into_iter()
-        .partition(|object| matches!(text(object, &["kind"]), "Namespace" | "ServiceAccount"));
-    install(server, first).await?;
-    install(server, rest).await
-}
-
-/// The objects of a text of YAML documents, read strictly.
-pub fn manifests(yaml: &str) -> Result<Vec<Value>, Status> {
-    let lines = yaml.lines().map(|line| if line.trim_end() == "---" { "\u{0}" } else { line });
-    let text = lines.collect::<Vec<_>>().join("\n");
-    let holds = |document: &&str| document.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    let read = |document: &str| decode::decode(Encoding::Yaml, document.as_bytes(), None, Strictness::Strict);
-    text.split('\u{0}').filter(holds).map(|document| Ok(read(document)?.value)).collect()
 }
 
 async fn install_one(server: &Arc<ApiServer>, object: Value) -> Result<(), Status> {
@@ -246,15 +226,6 @@ fn kubernetes_service(server: &ApiServer) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn manifests_are_documents() {
-        let yaml = "# comment\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: |\n    b: c\n---\n\n---\n\
-                    apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d}\n";
-        let objects = manifests(yaml).unwrap();
-        assert_eq!((objects.len(), &objects[0]["data"]["x"]), (2, &json!("b: c\n")));
-        assert_eq!(manifests("apiVersion: v1\nkind: Pod\nx: 1\n").unwrap_err().code, 400);
-    }
 
     #[test]
     fn the_data_is_all_there() {

@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use cove_base::request_log::{NoLog, RequestLog};
+
 use crate::authentication::Authenticator;
 use crate::authorization::Authorizer;
-use crate::front::log::{NoLog, RequestLog};
 use crate::front::streams::NodeStreams;
 
 /// The facts of a cluster and the ports of its API server.

@@ -3,7 +3,6 @@
 pub mod listen;
 
 pub mod handler;
-pub mod log;
 
 pub mod discovery;
 pub mod encode;

@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cove_aws::ports::{ClusterAddress, ClusterSpec};
+use cove_base::request_log::RequestLog;
 use cove_kube_client::Client;
 use cove_kube_server::front::listen;
-use cove_kube_server::front::log::RequestLog;
 use cove_kube_server::pki::{self, ClusterKeys};
 use cove_nodes::node::NodeSpec;
 use cove_store::{Range, Space, Store, Txn, TxnResult};

@@ -6,10 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cove_aws::door::front_log::{self, RequestLine};
 use cove_base::Runtime;
+use cove_base::request_log::{self, RequestLine};
 use cove_base::runtime::AbortOnDrop;
-use cove_kube_server::front::log::{self, RequestRecord};
 use serde_json::{Value, json};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt;
@@ -51,41 +50,31 @@ impl RequestLog {
     }
 }
 
-impl log::RequestLog for RequestLog {
-    fn record(&self, record: RequestRecord) {
-        self.send(json!({
-            "time": record.time.rfc3339_micros(),
-            "door": "kubernetes",
-            "principal": record.user,
-            "as": record.impersonated,
-            "operation": record.verb,
-            "path": record.path,
-            "status": record.code,
-            "durationMs": millis(record.duration),
-            "requestId": record.id,
-            "userAgent": record.user_agent,
-            "error": record.error,
-        }));
-    }
-}
-
-impl front_log::RequestLog for RequestLog {
+impl request_log::RequestLog for RequestLog {
     fn record(&self, line: RequestLine) {
-        self.send(json!({
-            "time": line.time.rfc3339_micros(),
-            "door": "aws",
-            "principal": line.principal,
+        let aws = json!({
             "service": line.service,
-            "operation": line.operation,
             "region": line.region,
             "accessKeyId": line.access_key_id,
+            "sourceIp": line.source_ip.map(|ip| ip.to_string()),
+        });
+        let kubernetes = json!({"path": line.path, "as": line.acted_as});
+        let mut record = json!({
+            "time": line.time.rfc3339_micros(),
+            "door": line.door,
+            "principal": line.principal,
+            "operation": line.operation,
             "status": line.status,
             "durationMs": millis(line.duration),
             "requestId": line.request_id,
-            "sourceIp": line.source_ip.to_string(),
             "userAgent": line.user_agent,
-            "error": line.error_code,
-        }));
+            "error": line.error,
+        });
+        let own = if line.door == "aws" { aws } else { kubernetes };
+        if let (Value::Object(record), Value::Object(own)) = (&mut record, own) {
+            record.extend(own);
+        }
+        self.send(record);
     }
 }
 

@@ -18,6 +18,7 @@ use cove_aws_wire::protocol::{HttpReply, HttpRequest, parse, reply, reply_fault}
 use cove_aws_wire::route::{Route, route};
 use cove_aws_wire::sigv4::{self, Presented, SignatureError};
 use cove_base::Runtime;
+use cove_base::request_log::{RequestLine, RequestLog};
 use cove_base::tokio_runtime::wall_clock;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -31,7 +32,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::door::front_auth::{Origin, anonymous, authenticate};
-use crate::door::front_log::{RequestLine, RequestLog};
 
 /// The largest body that is read; AWS's limits on what these services take are far below.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
@@ -270,6 +270,7 @@ fn line(
     time: cove_base::Timestamp,
 ) -> RequestLine {
     RequestLine {
+        door: "aws",
         time,
         request_id: call.request_id.clone(),
         service: route.entry.map(|e| e.name.to_string()).unwrap_or_default(),
@@ -277,11 +278,12 @@ fn line(
         region: call.region.clone(),
         principal: call.caller.as_ref().map(|c| c.principal.arn()).unwrap_or_default(),
         access_key_id: call.caller.as_ref().map(|c| c.access_key_id.clone()).unwrap_or_default(),
-        source_ip: call.origin.source_ip,
+        source_ip: Some(call.origin.source_ip),
         user_agent: call.request.header("user-agent").into(),
         status: reply.status,
-        error_code,
+        error: error_code,
         duration: wall_clock().since(time),
+        ..RequestLine::default()
     }
 }
 

@@ -3,12 +3,12 @@
 use cove_aws_wire::credentials::Credentials;
 use cove_aws_wire::door::{Principal, Session};
 use cove_base::Seed;
+use cove_base::request_log::NoLog;
 use cove_base::tokio_runtime::TokioDriver;
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::door::front_log::NoLog;
 use crate::door::{Door, DoorParts};
 use crate::iam::identities::StoredIdentities;
 use crate::iam::state::AccessKey;

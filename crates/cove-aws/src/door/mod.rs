@@ -7,7 +7,6 @@ pub mod chain;
 pub mod denial;
 pub mod front;
 pub mod front_auth;
-pub mod front_log;
 pub mod hold;
 pub mod idempotency;
 pub mod identities;

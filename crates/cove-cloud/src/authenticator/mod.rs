@@ -78,9 +78,6 @@ pub struct Authenticator {
     pub client: Client,
 }
 
-/// The prefix of tokens that are this authenticator's business.
-pub const TOKEN_PREFIX: &str = "k8s-aws-v1.";
-
 impl Authenticator {
     /// The user behind a token. `Ok(None)` if the principal is verified but not mapped.
     pub async fn authenticate(&self, token: &str) -> Result<Option<UserInfo>, String> {

@@ -12,7 +12,6 @@ use cove_store::api::{Range, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::kinds::Kind;
 use crate::api::selector::{FieldSelector, LabelSelector};
 use crate::chain::call::Call;
 use crate::convert;
@@ -268,9 +267,4 @@ fn check_list_options(call: &Call) -> Result<(), Status> {
 /// 422 about `ListOptions`, if there is anything wrong with them.
 pub fn invalid_list_options(errors: Vec<FieldError>) -> Result<(), Status> {
     if errors.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", "ListOptions", "", &errors)) }
-}
-
-/// Whether a kind is stored at all (reviews are not).
-pub fn is_stored(kind: &Kind) -> bool {
-    !kind.etcd_prefix.is_empty()
 }

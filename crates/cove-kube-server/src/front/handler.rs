@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cove_base::request_log::RequestLine;
 use cove_kube_api::door::{Body, Encoding, KubeDoor, PatchKind, Reply, Request, Response, Target, UserInfo, Verb};
 use cove_kube_api::status::Status;
 use futures_util::{StreamExt as _, stream};
@@ -19,7 +20,6 @@ use crate::api::kinds::{self, Kind};
 use crate::authentication::{self, Credential, impersonation};
 use crate::authorization::{self, Attributes};
 use crate::chain::call::{unknown_path, wrong_method};
-use crate::front::log::RequestRecord;
 use crate::front::negotiate::{self, Accepted, Shape, accept, content_type};
 use crate::front::paths::{self, PathAnswer};
 use crate::front::query::Query;
@@ -70,17 +70,19 @@ pub async fn handle(server: &Arc<ApiServer>, peer: &Peer, request: http::Request
         answer.headers_mut().insert("audit-id", value);
     }
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
-    server.config.request_log.record(RequestRecord {
+    server.config.request_log.record(RequestLine {
+        door: "kubernetes",
         time: began,
         duration: server.rt.now().since(began),
-        id,
-        user: noted.user,
-        impersonated: noted.impersonated,
-        verb: noted.verb,
+        request_id: id,
+        principal: noted.user,
+        acted_as: noted.impersonated,
+        operation: noted.verb,
         path,
-        code: answer.status().as_u16(),
+        status: answer.status().as_u16(),
         user_agent,
         error: noted.error,
+        ..RequestLine::default()
     });
     answer
 }

@@ -4,7 +4,8 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use async_trait::async_trait;
-use cove_cloud::authenticator::{Authenticator as AwsAuthenticator, TOKEN_PREFIX};
+use cove_aws_wire::eks_token::is_eks_token;
+use cove_cloud::authenticator::Authenticator as AwsAuthenticator;
 use cove_kube_api::door::UserInfo;
 use cove_kube_server::authentication::{Authenticator, Credential};
 use cove_kube_server::authorization::{Attributes, Authorizer, Decision};
@@ -32,7 +33,7 @@ impl AwsAccess {
 impl Authenticator for AwsAccess {
     async fn authenticate(&self, credential: Credential<'_>) -> Result<Option<UserInfo>, String> {
         match (credential, self.authenticator()) {
-            (Credential::Token(token), Some(aws)) if token.starts_with(TOKEN_PREFIX) => aws.authenticate(token).await,
+            (Credential::Token(token), Some(aws)) if is_eks_token(token) => aws.authenticate(token).await,
             _ => Ok(None),
         }
     }

@@ -7,11 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::access_entry::Nothing;
 use crate::eks::nodegroup_state::Nodegroup;
 use crate::eks::state::{AccessEntry, Cluster, StringMap};
+use crate::limits::TAGS_PER_RESOURCE;
 use crate::operation::Cx;
 use crate::records::Resource;
-
-/// Tags of one resource.
-const TAGS: usize = 50;
 
 /// The input of TagResource.
 #[derive(Deserialize)]
@@ -28,9 +26,9 @@ pub async fn tag_resource(cx: Cx, input: TagResourceInput) -> Result<Nothing, Fa
     }
     change(&cx, &input.resource_arn, |tags| {
         tags.extend(input.tags.clone());
-        match tags.len() <= TAGS {
+        match tags.len() <= TAGS_PER_RESOURCE {
             true => Ok(()),
-            false => Err(bad(format!("A resource can have at most {TAGS} tags"))),
+            false => Err(bad(format!("A resource can have at most {TAGS_PER_RESOURCE} tags"))),
         }
     })
     .await?;
