@@ -39,6 +39,8 @@ struct Acknowledged {
     roles: BTreeSet<String>,
     security_groups: BTreeSet<String>,
     size: u64,
+    /// Sizes that were asked for when the lights went out, since the last acknowledged one: they may hold or not.
+    sizes_in_flight: Vec<u64>,
 }
 
 impl Acknowledged {
@@ -47,7 +49,7 @@ impl Acknowledged {
             Done::ConfigMap(name) => drop(self.maps.insert(name)),
             Done::Role(name) => drop(self.roles.insert(name)),
             Done::SecurityGroup(id) => drop(self.security_groups.insert(id)),
-            Done::Size(size) => self.size = size,
+            Done::Size(size) => (self.size, self.sizes_in_flight) = (size, Vec::new()),
         }
     }
 
@@ -100,10 +102,19 @@ impl Watcher {
     }
 }
 
-/// Writes until the region is gone. Each load says what was acknowledged.
-type Load = fn(&Aws, &Kube, usize, usize) -> Option<Option<Done>>;
+/// What became of one write.
+enum Outcome {
+    /// Acknowledged.
+    Done(Done),
+    /// Refused, as it may be.
+    Refused,
+    /// Nobody answered.
+    Unanswered(Done),
+}
 
-/// `None`: nobody answers. `Some(None)`: refused, as it may be.
+/// One write of a load: the round and its number in it.
+type Load = fn(&Aws, &Kube, usize, usize) -> Outcome;
+
 const LOADS: &[Load] = &[
     |_, kube, round, n| {
         let name = format!("r{round}-{n}");
@@ -131,12 +142,12 @@ const LOADS: &[Load] = &[
     },
 ];
 
-fn outcome(status: u16, wanted: u16, done: Done) -> Option<Option<Done>> {
+fn outcome(status: u16, wanted: u16, done: Done) -> Outcome {
     match status {
-        0 => None,
-        status if status == wanted => Some(Some(done)),
+        0 => Outcome::Unanswered(done),
+        status if status == wanted => Outcome::Done(done),
         // An update of a node group is still under way.
-        409 if matches!(done, Done::Size(_)) => Some(None),
+        409 if matches!(done, Done::Size(_)) => Outcome::Refused,
         other => panic!("{done:?}: {other}"),
     }
 }
@@ -167,22 +178,26 @@ fn round(region: &mut Region, number: usize, writes: usize, known: &mut Acknowle
         cut.store(true, Ordering::SeqCst);
         region.kill();
     });
-    for load in loads {
-        load.join().expect("a load");
-    }
+    let unanswered: Vec<Done> = loads.into_iter().map(|load| load.join().expect("a load")).collect();
     // What was acknowledged between the last look and the cut counts too.
     finished.try_iter().for_each(|done| known.note(done));
+    known.sizes_in_flight.extend(unanswered.iter().filter_map(|done| match done {
+        Done::Size(size) => Some(*size),
+        _ => None,
+    }));
     region.restart(FLAGS);
 }
 
-fn run(load: Load, round: usize, aws: &Aws, kube: &Kube, done: &Sender<Done>, cut: &AtomicBool) {
-    for n in 0.. {
-        match load(aws, kube, round, n) {
-            Some(Some(acknowledged)) => done.send(acknowledged).expect("the test listens"),
-            Some(None) => {}
-            None => {
+/// Writes until nobody answers; gives that last write.
+fn run(load: Load, round: usize, aws: &Aws, kube: &Kube, done: &Sender<Done>, cut: &AtomicBool) -> Done {
+    let mut numbers = 0..;
+    loop {
+        match load(aws, kube, round, numbers.next().unwrap_or(0)) {
+            Outcome::Done(acknowledged) => done.send(acknowledged).expect("the test listens"),
+            Outcome::Refused => {}
+            Outcome::Unanswered(last) => {
                 assert!(cut.load(Ordering::SeqCst), "the door closed before the power was cut");
-                return;
+                return last;
             }
         }
     }
@@ -228,17 +243,20 @@ fn three_views(aws: &Aws, kube: &Kube) -> [BTreeSet<String>; 3] {
     ]
 }
 
-fn settle(aws: &Aws, kube: &Kube, size: usize) {
+/// Waits until the node group has the size that it was given last, in all three views.
+fn settle(aws: &Aws, kube: &Kube, known: &Acknowledged) {
     let mut views = Default::default();
     for _ in 0..LOOKS {
-        let status = aws.eks("GET", GROUP, &Value::Null).json()["nodegroup"]["status"].clone();
+        let group = aws.eks("GET", GROUP, &Value::Null).json()["nodegroup"].take();
+        let size = group["scalingConfig"]["desiredSize"].as_u64().expect("a size");
+        assert!(size == known.size || known.sizes_in_flight.contains(&size), "{size} is not the size {}", known.size);
         views = three_views(aws, kube);
-        if status == "ACTIVE" && views.iter().all(|view| *view == views[0] && view.len() == size) {
+        if group["status"] == "ACTIVE" && views.iter().all(|view| *view == views[0] && view.len() as u64 == size) {
             return;
         }
         pause();
     }
-    panic!("EC2, the group and the nodes do not agree on {size}: {views:#?}");
+    panic!("EC2, the group and the nodes do not agree: {views:#?}");
 }
 
 /// Lines of warnings and errors in `logs/cove.log`.
@@ -271,7 +289,7 @@ fn power_cuts_lose_nothing() {
     let all: BTreeSet<String> = list["items"].as_array().expect("items").iter().map(|o| by_name(o).0.into()).collect();
     let told: BTreeSet<String> = watcher.seen.iter().cloned().chain(["kube-root-ca.crt".into()]).collect();
     assert_eq!(all, told, "the watch has a gap");
-    settle(&aws, &kube, usize::try_from(known.size).expect("small"));
+    settle(&aws, &kube, &known);
     let names = aws.eks("GET", "/clusters", &Value::Null).json();
     assert_eq!(names["clusters"], json!(["c"]), "a cluster was not deleted");
     // What goes on failing would say so again and again.
