@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cove_base::Timestamp;
 use serde_json::Value;
 
 use crate::object::Object;
@@ -256,9 +258,36 @@ pub trait WatchStream: Send {
     async fn next(&mut self) -> Option<WatchEvent>;
 }
 
+/// The identity of a cluster's fleet of simulated nodes, the only one that may announce heartbeats.
+pub const SIMULATED_FLEET: &str = "cove:simulated-fleet";
+
+/// What the fleet says about a simulated node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heartbeat {
+    /// Its agent renewed its lease at `since` and goes on to do so every `every`, until told otherwise.
+    Alive {
+        /// The renewal that the others are counted from.
+        since: Timestamp,
+        /// The time between two renewals; not zero.
+        every: Duration,
+        /// The lease as the agent makes it when there is none (its `spec.renewTime` does not count).
+        lease: Value,
+    },
+    /// Its machine has lost its power: the last renewal is the last one that was due before now.
+    Gone,
+}
+
 /// The door itself.
 #[async_trait]
 pub trait KubeDoor: Send + Sync {
     /// Authorizes, admits and does it.
     async fn call(&self, request: Request) -> Result<Response, Status>;
+
+    /// Announces that a simulated node is alive or gone, in place of its agent's lease renewals (the exception that
+    /// ARCHITECTURE.md names). For [`SIMULATED_FLEET`] only. A door that does not take it refuses, and the agent then
+    /// renews its lease itself.
+    fn heartbeat(&self, _user: &UserInfo, node: &str, _beat: Heartbeat) -> Result<(), Status> {
+        let message = format!("this server takes no heartbeats: node {node:?} must renew its lease itself");
+        Err(Status::new(405, "MethodNotAllowed", message))
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cove_kube_api::door::{
-    Body, KubeDoor, ListReply, Options, PatchKind, Reply, Request, Target, UserInfo, Verb, WatchStream,
+    Body, Heartbeat, KubeDoor, ListReply, Options, PatchKind, Reply, Request, Target, UserInfo, Verb, WatchStream,
 };
 use cove_kube_api::object::Object;
 use cove_kube_api::status::Status;
@@ -78,6 +78,11 @@ impl Client {
     pub async fn call(&self, verb: Verb, target: Target, options: Options, body: Body) -> Result<Reply, Status> {
         let request = Request { user: self.user.clone(), verb, target, options, body };
         Ok(self.door.call(request).await?.reply)
+    }
+
+    /// Announces whether a simulated node is alive ([`KubeDoor::heartbeat`]).
+    pub fn heartbeat(&self, node: &str, beat: Heartbeat) -> Result<(), Status> {
+        self.door.heartbeat(&self.user, node, beat)
     }
 
     async fn object(&self, verb: Verb, target: Target, body: Body) -> Result<Arc<Object>, Status> {

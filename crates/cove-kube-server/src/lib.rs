@@ -16,6 +16,7 @@ pub mod subresources;
 mod api;
 mod convert;
 mod effects;
+mod heartbeat;
 mod kind_rules;
 mod limits;
 mod storage;

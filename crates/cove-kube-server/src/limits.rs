@@ -30,6 +30,8 @@ pub const EVICTION_TRIES: usize = 20;
 pub const EVENT_LIFE: Duration = Duration::from_secs(3600);
 /// How often old events are looked for.
 pub const EVENT_SWEEP: Duration = Duration::from_secs(300);
+/// Renewals of simulated nodes' leases that are written at the same time.
+pub const RENEWALS_AT_ONCE: usize = 64;
 
 const _: () = assert!(H2_CONNECTION_WINDOW > H2_STREAM_WINDOW);
 const _: () = assert!(GENERATE_NAME_PREFIX + 5 <= 63);

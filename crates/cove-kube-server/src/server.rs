@@ -2,12 +2,12 @@
 //!
 //! Made by `cove-region` for each cluster; the HTTP front, controllers, scheduler and nodes call it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use cove_base::Runtime;
-use cove_kube_api::door::{KubeDoor, Request, Response, UserInfo, Verb};
+use cove_kube_api::door::{Heartbeat, KubeDoor, Request, Response, UserInfo, Verb};
 use cove_kube_api::status::Status;
 use cove_store::api::Space;
 use serde_json::Value;
@@ -20,6 +20,7 @@ use crate::authorization::{self, Authorization};
 use crate::chain::call::Call;
 use crate::chain::{create, delete, read, update, watch as watching};
 use crate::config::Config;
+use crate::heartbeat::{self, Heartbeats};
 use crate::storage::Storage;
 use crate::subresources;
 
@@ -36,6 +37,10 @@ pub struct ApiServer {
     /// Counts HTTP requests, for their ids.
     requests: AtomicU64,
     stop: watch::Sender<bool>,
+    /// The simulated nodes that are alive.
+    pub(crate) heartbeats: Arc<Heartbeats>,
+    /// Itself, for what outlives a call.
+    pub(crate) myself: Weak<Self>,
 }
 
 impl ApiServer {
@@ -45,7 +50,7 @@ impl ApiServer {
         let signer = config.signing_key.as_deref().map(Signer::new).and_then(|signer| {
             signer.inspect_err(|status| tracing::error!("service-account tokens are off: {}", status.message)).ok()
         });
-        Arc::new(Self {
+        Arc::new_cyclic(|myself| Self {
             signer,
             rt,
             storage: Storage::new(space),
@@ -54,6 +59,8 @@ impl ApiServer {
             rbac_writes: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             stop: watch::Sender::new(false),
+            heartbeats: Arc::default(),
+            myself: myself.clone(),
         })
     }
 
@@ -104,6 +111,13 @@ impl ApiServer {
         self.requests.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The chain without what [`heartbeat`] adds to it: for the renewals themselves.
+    pub(crate) async fn chain(&self, request: &Request) -> Result<Response, Status> {
+        authorization::check(self, request).await?;
+        let mut call = Call::resolve(request, self.config.minor)?;
+        self.dispatch(&mut call, request).await
+    }
+
     async fn dispatch(&self, call: &mut Call, request: &Request) -> Result<Response, Status> {
         let body = &request.body;
         if let Some(answer) = subresources::dispatch(self, call, body).await {
@@ -127,6 +141,13 @@ impl KubeDoor for ApiServer {
     async fn call(&self, request: Request) -> Result<Response, Status> {
         authorization::check(self, &request).await?;
         let mut call = Call::resolve(&request, self.config.minor)?;
-        self.dispatch(&mut call, &request).await
+        let Some(leases) = heartbeat::leases_of(&call)? else { return self.dispatch(&mut call, &request).await };
+        heartbeat::renew(self, &leases).await;
+        let response = self.dispatch(&mut call, &request).await?;
+        Ok(heartbeat::keep_renewing(self, leases, response))
+    }
+
+    fn heartbeat(&self, user: &UserInfo, node: &str, beat: Heartbeat) -> Result<(), Status> {
+        heartbeat::announce(self, user, node, beat)
     }
 }

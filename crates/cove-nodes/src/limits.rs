@@ -14,6 +14,8 @@ pub const LEASE_PERIOD: Duration = Duration::from_secs(10);
 pub const LEASE_SECONDS: i32 = 40;
 /// How often an unchanged node status is reported (kubelet: nodeStatusReportFrequency).
 pub const NODE_STATUS_PERIOD: Duration = Duration::from_secs(300);
+/// How often a node looks whether its status in the API is its own (kubelet: nodeStatusUpdateFrequency).
+pub const NODE_STATUS_CHECK: Duration = Duration::from_secs(10);
 /// Delay before a failed write of a status is tried again.
 pub const WRITE_RETRY: Duration = Duration::from_millis(200);
 /// Commands that may wait for a fleet's driver.

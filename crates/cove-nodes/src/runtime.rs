@@ -31,6 +31,11 @@ pub trait PodRuntime: Send + Sync {
     /// The log of a container as far as it is written: of its newest run, or of the one before it (`previous`). The
     /// pod's `raw` is its object with the status. The error is for the person who asked.
     async fn log(&self, pod: Arc<PodSpec>, container: &str, previous: bool) -> Result<Vec<LogLine>, String>;
+
+    /// Whether its nodes are simulated: only their lease renewals may be announced instead of written.
+    fn is_simulated(&self) -> bool {
+        false
+    }
 }
 
 /// Where pods get their addresses. Filled by the VPC's network.

@@ -144,6 +144,10 @@ impl PodRuntime for SimulatedRuntime {
         }
     }
 
+    fn is_simulated(&self) -> bool {
+        true
+    }
+
     /// One line, of the time at which that run began: it says that nothing runs here.
     async fn log(&self, pod: Arc<PodSpec>, container: &str, previous: bool) -> Result<Vec<LogLine>, String> {
         let Some(spec) = pod.containers.iter().find(|c| c.name == container) else {

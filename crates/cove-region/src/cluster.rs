@@ -13,7 +13,7 @@ use cove_cloud::authenticator::{Authenticator, TokenVerifier};
 use cove_cloud::eks_objects::{self, Parameters};
 use cove_cloud::nodes::{self, Cloud};
 use cove_cloud::versions::{self, EksVersion};
-use cove_kube_api::door::{Options, UserInfo};
+use cove_kube_api::door::{Options, SIMULATED_FLEET, UserInfo};
 use cove_kube_client::cache::Cache;
 use cove_kube_client::caches::Caches;
 use cove_kube_client::controller::{self, Setup};
@@ -233,11 +233,12 @@ fn fleet(
     address: &ClusterAddress,
     logs: &PodLogs,
 ) -> (Fleet, Arc<Agents>, Sink) {
-    let reader = client(server, UserInfo::new("cove:simulated-fleet", &[]));
+    let own = client(server, UserInfo::new(SIMULATED_FLEET, &[]));
     let events = Sink::start(rt);
-    let pods = Cache::start(rt, reader, Resource::core("pods"), "", Options::default());
+    let pods = Cache::start(rt, own.clone(), Resource::core("pods"), "", Options::default());
+    let nodes = Cache::start(rt, own.clone(), Resource::core("nodes"), "", Options::default());
     let runtime = (around.runtime)(rt, around.pods.clone(), &address.endpoint);
     let agents = logs.join(rt, pods.clone(), runtime.clone());
-    let fleet = Fleet::start(FleetConfig { rt: rt.clone(), pods, runtime, events: events.clone() });
+    let fleet = Fleet::start(FleetConfig { rt: rt.clone(), client: own, pods, nodes, runtime, events: events.clone() });
     (fleet, agents, events)
 }

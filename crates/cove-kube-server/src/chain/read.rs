@@ -41,6 +41,11 @@ impl Filter {
         Ok(Self { labels, fields })
     }
 
+    /// The only name that may pass, if there is one.
+    pub fn name(&self) -> Option<&str> {
+        self.fields.as_ref().and_then(|fields| fields.required("metadata.name"))
+    }
+
     /// Whether everything passes.
     pub fn is_open(&self) -> bool {
         self.labels.is_none() && self.fields.is_none()
@@ -49,8 +54,7 @@ impl Filter {
     /// What the keys of everything that may pass begin with: a selector of one name reads one key.
     pub fn scope(&self, call: &Call) -> String {
         let under = prefix(call.storage, &call.namespace);
-        let name = self.fields.as_ref().and_then(|fields| fields.required("metadata.name"));
-        match name {
+        match self.name() {
             Some(name) if !call.storage.namespaced || !call.namespace.is_empty() => under + name,
             _ => under,
         }

@@ -8,6 +8,7 @@ mod every_kind;
 mod help;
 mod hostile;
 mod http;
+mod leases;
 mod sockets;
 mod subresources;
 mod writes;

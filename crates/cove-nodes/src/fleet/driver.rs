@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cove_base::Runtime;
 use cove_base::runtime::{AbortOnDrop, BoxFuture};
+use cove_kube_api::door::Heartbeat;
 use cove_kube_api::status::Status;
 use cove_kube_client::Client;
 use cove_kube_client::cache::{Cache, Key};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::pods::{Pods, Seen, Write};
-use super::upkeep;
+use super::upkeep::Upkeep;
 use crate::limits::{FLEET_QUEUE, WRITE_RETRY};
 use crate::node::NodeSpec;
 use crate::pod::{Effect, Event};
@@ -26,8 +27,12 @@ use crate::runtime::PodRuntime;
 pub struct FleetConfig {
     /// Clock and tasks.
     pub rt: Runtime,
-    /// All pods of the cluster, watched under an identity that may only read.
+    /// The fleet's own identity: it may read, and announce heartbeats.
+    pub client: Client,
+    /// All pods of the cluster, watched under that identity.
     pub pods: Cache,
+    /// All nodes of the cluster, watched under that identity.
+    pub nodes: Cache,
     /// Performs the pods' effects.
     pub runtime: Arc<dyn PodRuntime>,
     /// Where events go.
@@ -72,14 +77,32 @@ struct Node {
     client: Client,
     events: Recorder,
     network: watch::Sender<bool>,
+    /// Tells the upkeep that the API's Node has changed.
+    changed: Arc<Notify>,
     upkeep: AbortHandle,
 }
 
-/// Pods whose API object has changed since the driver last looked. Bounded by the number of pods.
+/// Pods or nodes whose API object has changed since the driver last looked. Bounded by their number.
 #[derive(Default)]
 struct Changed {
     keys: Mutex<BTreeSet<Key>>,
     notify: Notify,
+}
+
+impl Changed {
+    fn of(cache: &Cache) -> Arc<Self> {
+        let changed = Arc::new(Self::default());
+        let told = changed.clone();
+        cache.subscribe(move |change| {
+            told.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(Key::of(change.latest()));
+            told.notify.notify_one();
+        });
+        changed
+    }
+
+    fn take(&self) -> BTreeSet<Key> {
+        std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What a future of the driver has come to.
@@ -103,7 +126,8 @@ enum Done {
 
 struct Driver {
     config: FleetConfig,
-    changed: Arc<Changed>,
+    changed_pods: Arc<Changed>,
+    changed_nodes: Arc<Changed>,
     nodes: BTreeMap<String, Node>,
     pods: Pods,
     work: FuturesUnordered<BoxFuture<Done>>,
@@ -112,15 +136,10 @@ struct Driver {
 
 impl Driver {
     fn new(config: FleetConfig) -> Self {
-        let changed = Arc::new(Changed::default());
-        let told = changed.clone();
-        config.pods.subscribe(move |change| {
-            told.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(Key::of(change.latest()));
-            told.notify.notify_one();
-        });
         Self {
+            changed_pods: Changed::of(&config.pods),
+            changed_nodes: Changed::of(&config.nodes),
             config,
-            changed,
             nodes: BTreeMap::new(),
             pods: Pods::default(),
             work: FuturesUnordered::new(),
@@ -129,7 +148,7 @@ impl Driver {
     }
 
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        let changed = self.changed.clone();
+        let (pods, nodes) = (self.changed_pods.clone(), self.changed_nodes.clone());
         loop {
             tokio::select! {
                 biased;
@@ -139,7 +158,12 @@ impl Driver {
                     None => return,
                 },
                 Some(done) = self.work.next(), if !self.work.is_empty() => self.done(done),
-                () = changed.notify.notified() => self.look_at_changed(),
+                () = pods.notify.notified() => pods.take().iter().for_each(|key| self.look_at(key)),
+                () = nodes.notify.notified() => {
+                    let changed = nodes.take();
+                    let known = changed.iter().filter_map(|key| self.nodes.get(&key.name));
+                    known.for_each(|node| node.changed.notify_one());
+                }
                 Some(_) = self.upkeep.next(), if !self.upkeep.is_empty() => {}
             }
         }
@@ -149,11 +173,21 @@ impl Driver {
         self.power_off(&spec.name);
         let (network, seen) = watch::channel(false);
         let (abort, registration) = AbortHandle::new_pair();
-        let keep: BoxFuture<()> = Box::pin(upkeep::keep(self.config.rt.clone(), client.clone(), spec.clone(), seen));
-        self.upkeep.push(Abortable::new(keep, registration));
+        let changed = Arc::new(Notify::new());
+        let upkeep = Upkeep {
+            rt: self.config.rt.clone(),
+            spec: spec.clone(),
+            client: client.clone(),
+            fleet: self.config.runtime.is_simulated().then(|| self.config.client.clone()),
+            nodes: self.config.nodes.clone(),
+            pods: self.config.pods.clone(),
+            network: seen,
+            changed: changed.clone(),
+        };
+        self.upkeep.push(Abortable::new(Box::pin(upkeep.keep()), registration));
         let events = self.config.events.recorder(client.clone(), "kubelet", &spec.name);
         let name = spec.name.clone();
-        self.nodes.insert(name.clone(), Node { spec, client, events, network, upkeep: abort });
+        self.nodes.insert(name.clone(), Node { spec, client, events, network, changed, upkeep: abort });
         for pod in self.config.pods.indexed(cove_kube_client::cache::BY_NODE, &name) {
             self.look_at(&Key::of(&pod));
         }
@@ -162,14 +196,11 @@ impl Driver {
     fn power_off(&mut self, name: &str) {
         let Some(node) = self.nodes.remove(name) else { return };
         node.upkeep.abort();
+        // A server that takes no heartbeats has none of this node.
+        let _ = self.config.client.heartbeat(name, Heartbeat::Gone);
         for key in self.pods.on_node(name) {
             self.forget(&key);
         }
-    }
-
-    fn look_at_changed(&mut self) {
-        let keys = std::mem::take(&mut *self.changed.keys.lock().unwrap_or_else(PoisonError::into_inner));
-        keys.iter().for_each(|key| self.look_at(key));
     }
 
     /// Brings one pod's machine in line with its API object.
