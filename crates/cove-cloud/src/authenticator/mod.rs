@@ -3,7 +3,7 @@
 //! As upstream's aws-iam-authenticator, it is a client: of STS through a port that verifies tokens, of EKS and EC2
 //! through the AWS door, of the cluster through `cove-kube-client`.
 
-mod access_policies;
+pub mod access_policies;
 mod aws_auth;
 mod mapping;
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use async_trait::async_trait;
 use cove_aws_wire::eks_token::is_eks_token;
 use cove_cloud::authenticator::Authenticator as AwsAuthenticator;
+use cove_cloud::authenticator::access_policies::Action;
 use cove_kube_api::door::UserInfo;
 use cove_kube_server::authentication::{Authenticator, Credential};
 use cove_kube_server::authorization::{Attributes, Authorizer, Decision};
@@ -43,7 +44,15 @@ impl Authenticator for AwsAccess {
 impl Authorizer for AwsAccess {
     async fn authorize(&self, attributes: &Attributes) -> Decision {
         let Some(aws) = self.authenticator() else { return Decision::NoOpinion(String::new()) };
-        match aws.policy_allows(&attributes.user, &attributes.namespace).await {
+        let action = Action {
+            verb: &attributes.verb,
+            path: if attributes.is_resource { "" } else { &attributes.path },
+            group: &attributes.group,
+            resource: &attributes.resource,
+            subresource: &attributes.subresource,
+            namespace: &attributes.namespace,
+        };
+        match aws.policy_allows(&attributes.user, action).await {
             Some(reason) => Decision::Allow(reason),
             None => Decision::NoOpinion(String::new()),
         }

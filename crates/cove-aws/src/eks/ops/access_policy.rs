@@ -11,9 +11,16 @@ use crate::eks::state::{AccessEntry, AccessScope, AssociatedPolicy};
 use crate::eks::view::AssociatedPolicyView;
 use crate::operation::Cx;
 
-/// The policies that the authorizer of clusters evaluates. The others are refused by name: an association that grants
-/// nothing would deceive.
-const EVALUATED: &[&str] = &["AmazonEKSClusterAdminPolicy"];
+/// The policies that the authorizer of clusters evaluates (`cove-cloud` has their rules). The others, which EKS's own
+/// services use, are refused by name: an association that grants nothing would deceive.
+const EVALUATED: &[&str] = &[
+    "AmazonEKSAdminPolicy",
+    "AmazonEKSAdminViewPolicy",
+    "AmazonEKSClusterAdminPolicy",
+    "AmazonEKSEditPolicy",
+    "AmazonEKSSecretReaderPolicy",
+    "AmazonEKSViewPolicy",
+];
 
 /// The input of AssociateAccessPolicy.
 #[derive(Deserialize)]
