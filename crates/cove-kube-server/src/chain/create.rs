@@ -33,7 +33,10 @@ pub async fn create(server: &ApiServer, call: &mut Call, request: &Body) -> Resu
 /// What the table says of kinds that nothing acts on yet.
 fn refuse_or_warn(call: &mut Call, object: &Value) -> Result<(), Status> {
     match call.kind.acts {
-        Acts::Yes => Ok(()),
+        Acts::Yes => {
+            call.warnings.extend(no_load_balancer(call, object).map(String::from));
+            Ok(())
+        }
         Acts::Warn(text) => {
             call.warnings.push(text.into());
             Ok(())
@@ -43,6 +46,14 @@ fn refuse_or_warn(call: &mut Call, object: &Value) -> Result<(), Status> {
             Err(Status::forbidden(call.kind.group, call.kind.plural, name, text))
         }
     }
+}
+
+/// A service that waits for a load balancer which nobody makes would look as if it were only slow.
+fn no_load_balancer(call: &Call, service: &Value) -> Option<&'static str> {
+    let waits = (call.kind.group, call.kind.plural) == ("", "services")
+        && service["spec"]["type"] == "LoadBalancer"
+        && service["spec"]["loadBalancerClass"].is_null();
+    waits.then_some("Cove makes no load balancers yet: the service's external address stays pending")
 }
 
 /// Makes an object from a value in the storage version.
