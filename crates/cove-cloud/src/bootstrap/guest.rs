@@ -219,7 +219,7 @@ fn node_spec(machine: &MachineFacts, config: &NodeConfig, hardware: &Hardware) -
     let (os_image, kernel) = match config.family {
         OsFamily::Al2023 => ("Amazon Linux 2023.11.20260710", version.kernel),
         OsFamily::Al2 => ("Amazon Linux 2", "5.10.247-246.989.amzn2"),
-        OsFamily::Bottlerocket => ("Bottlerocket OS 1.57.0 (aws-k8s)", "6.12.68"),
+        OsFamily::Bottlerocket => ("Bottlerocket OS 1.62.1 (aws-k8s)", "6.12.68"),
     };
     NodeFacts {
         name: machine.private_dns_name.clone(),
