@@ -1,9 +1,34 @@
 //! Tables in kubectl's style for people, JSON and YAML for programs.
 
+use std::io::{ErrorKind, Write};
+
 use anyhow::Result;
 use serde_json::Value;
 
 use crate::args::Output;
+
+/// Prints like `print!`; see [`out`].
+macro_rules! say {
+    ($($part:tt)*) => { $crate::output::out(format_args!($($part)*)) };
+}
+
+/// Prints like `println!`; see [`out`].
+macro_rules! sayln {
+    () => { $crate::output::out(format_args!("\n")) };
+    ($($part:tt)+) => { $crate::output::out(format_args!("{}\n", format_args!($($part)+))) };
+}
+
+pub(crate) use {say, sayln};
+
+/// Prints to the standard output. Whoever reads it may go away early (`cove logs | head`): then there is nobody to speak
+/// to any more, and the command ends quietly.
+pub fn out(text: std::fmt::Arguments) {
+    let mut stdout = std::io::stdout().lock();
+    let done = stdout.write_fmt(text).and_then(|()| stdout.flush());
+    if done.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+        std::process::exit(0);
+    }
+}
 
 /// Columns padded to their widest cell, three spaces apart, headers in capitals.
 pub fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
@@ -21,9 +46,9 @@ pub fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
 /// Prints a value for programs, or what `text` makes of it for people.
 pub fn print(output: Output, value: &Value, text: impl FnOnce(&Value) -> String) -> Result<()> {
     match output {
-        Output::Text => print!("{}", text(value)),
-        Output::Json => println!("{}", serde_json::to_string_pretty(value)?),
-        Output::Yaml => print!("{}", serde_saphyr::to_string(value)?),
+        Output::Text => say!("{}", text(value)),
+        Output::Json => sayln!("{}", serde_json::to_string_pretty(value)?),
+        Output::Yaml => say!("{}", serde_saphyr::to_string(value)?),
     }
     Ok(())
 }

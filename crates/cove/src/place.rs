@@ -36,6 +36,17 @@ impl Place {
         Self::of(data_dir, &std::env::var("COVE_NAME").unwrap_or_else(|_| "default".into()))
     }
 
+    /// The flag, after a space, that leads another command to this region; empty where it would come here by itself.
+    pub fn flag(&self) -> String {
+        let here = |name: &str| Self::of(std::env::var_os("COVE_DATA_DIR").as_deref().map(Path::new), name);
+        let unnamed = here(&std::env::var("COVE_NAME").unwrap_or_else(|_| "default".into()));
+        match (unnamed, Self::of(None, &self.name)) {
+            (Ok(place), _) if place.root == self.root => String::new(),
+            (_, Ok(place)) if place.root == self.root => format!(" --name {}", self.name),
+            _ => format!(" --data-dir '{}'", self.root.display()),
+        }
+    }
+
     /// The store's directory.
     pub fn store(&self) -> PathBuf {
         self.root.join("store")

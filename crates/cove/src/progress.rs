@@ -1,5 +1,6 @@
 //! Progress while something takes longer than a moment, and how long each step took.
 
+use crate::output::sayln;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub async fn step<T, E>(what: &str, work: impl Future<Output = Result<T, E>>) ->
     bar.finish_and_clear();
     let took = wall_clock().since(begun);
     let mark = if done.is_ok() { "✓" } else { "✗" };
-    println!("{mark} {what:<58} {:>9}", elapsed(took));
+    sayln!("{mark} {what:<58} {:>9}", elapsed(took));
     done
 }
 

@@ -13,6 +13,7 @@ use super::aws::Aws;
 use super::make::{self, NodeGroup};
 use super::topology;
 use crate::args::DemoArgs;
+use crate::output::sayln;
 use crate::place::{self, Place};
 use crate::progress::{elapsed, step};
 
@@ -29,7 +30,7 @@ pub async fn run(args: &DemoArgs) -> Result<()> {
     let shown = show(&place, args).await;
     std::fs::remove_dir_all(&place.root).with_context(|| place.root.display().to_string())?;
     shown?;
-    println!("the whole demo took {}; nothing of it is left", elapsed(wall_clock().since(begun)));
+    sayln!("the whole demo took {}; nothing of it is left", elapsed(wall_clock().since(begun)));
     Ok(())
 }
 
@@ -44,11 +45,11 @@ fn scratch() -> Result<Place> {
 }
 
 async fn show(place: &Place, args: &DemoArgs) -> Result<()> {
-    println!("a region on simulated nodes, in {}\n", place.root.display());
+    sayln!("a region on simulated nodes, in {}\n", place.root.display());
     let region = step("region us-west-2 with its default VPC", start(place)).await?;
     let tour = tour(&region).await;
     if args.stay && tour.is_ok() {
-        println!("\nthe region stays until Ctrl-C");
+        sayln!("\nthe region stays until Ctrl-C");
         tokio::signal::ctrl_c().await?;
     }
     let stopped = step("everything taken down", async {
@@ -89,7 +90,7 @@ async fn tour(region: &Region) -> Result<()> {
         step(&what, make::node_group(&aws, CLUSTER, &group)).await?;
     }
     step(&format!("application web: {REPLICAS} pods scheduled and running"), deploy(region)).await?;
-    println!("\n{}", topology::draw(&aws, false).await?);
+    sayln!("\n{}", topology::draw(&aws, false).await?);
     Ok(())
 }
 

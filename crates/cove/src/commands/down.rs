@@ -9,6 +9,7 @@ use cove_base::tokio_runtime::TokioDriver;
 
 use crate::args::DownArgs;
 use crate::control::{Request, ask};
+use crate::output::sayln;
 use crate::place::Place;
 
 /// How long a stop may take.
@@ -32,9 +33,9 @@ pub async fn run(place: &Place, args: &DownArgs) -> Result<()> {
     }
     if args.delete {
         delete(place)?;
-        println!("the region is stopped and its state deleted");
+        sayln!("the region is stopped and its state deleted");
     } else {
-        println!("the region is stopped; its state stays in {}", place.root.display());
+        sayln!("the region is stopped; its state stays in {}", place.root.display());
     }
     Ok(())
 }

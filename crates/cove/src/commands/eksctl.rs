@@ -8,6 +8,7 @@ use super::aws::Aws;
 use super::make::{self, NodeGroup};
 use crate::args::{Create, CreateCluster, CreateNodegroup, Delete, Get, Scale};
 use crate::kubeconfig;
+use crate::output::sayln;
 use crate::output::{cell, print, table};
 use crate::place::Place;
 use crate::progress::step;
@@ -41,7 +42,7 @@ async fn create_cluster(place: &Place, aws: &Aws<'_>, args: &CreateCluster) -> R
         };
         step(&format!("node group {name}"), make::node_group(aws, &args.name, &group)).await?;
     }
-    println!("\nTry:  KUBECONFIG={} kubectl get nodes", place.kubeconfig().display());
+    sayln!("\nTry:  KUBECONFIG={} kubectl get nodes", place.kubeconfig().display());
     Ok(())
 }
 
@@ -161,7 +162,7 @@ pub async fn scale(place: &Place, scale: &Scale) -> Result<()> {
     });
     let input = json!({"clusterName": args.cluster, "nodegroupName": args.name, "scalingConfig": scaling});
     aws.call("eks", "UpdateNodegroupConfig", input).await?;
-    println!("node group {} will have {wanted} nodes", args.name);
+    sayln!("node group {} will have {wanted} nodes", args.name);
     Ok(())
 }
 

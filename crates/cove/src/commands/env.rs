@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::args::{EnvArgs, Shell};
 use crate::control::{Request, ask};
+use crate::output::sayln;
 use crate::place::Place;
 
 /// Variables that would point clients elsewhere.
@@ -24,14 +25,14 @@ pub async fn run(place: &Place, args: &EnvArgs) -> Result<()> {
         let names =
             ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
         for name in names.iter().chain(&["KUBECONFIG"]) {
-            println!("{}", unset(args.shell, name));
+            sayln!("{}", unset(args.shell, name));
         }
         return Ok(());
     }
     let environment = ask(&place.socket(), &Request::Env).await?;
     let text = |member: &str| environment[member].as_str().unwrap_or_default().to_string();
     for name in CLEARED {
-        println!("{}", unset(args.shell, name));
+        sayln!("{}", unset(args.shell, name));
     }
     for (name, value) in [
         ("AWS_ENDPOINT_URL", text("endpoint")),
@@ -41,7 +42,7 @@ pub async fn run(place: &Place, args: &EnvArgs) -> Result<()> {
         ("AWS_SECRET_ACCESS_KEY", text("secretAccessKey")),
         ("KUBECONFIG", place.kubeconfig().display().to_string()),
     ] {
-        println!("{}", set(args.shell, name, &value));
+        sayln!("{}", set(args.shell, name, &value));
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::args::LogsArgs;
 use crate::output::cell;
+use crate::output::sayln;
 use crate::place::Place;
 
 /// Runs the command.
@@ -44,7 +45,7 @@ fn print_lines(mut reader: impl BufRead, args: &LogsArgs) -> Result<u64> {
             && wanted(&record, args)
         {
             // What clients have sent must not steer the terminal.
-            println!("{}", readable(&record).replace(char::is_control, "\u{fffd}"));
+            sayln!("{}", readable(&record).replace(char::is_control, "\u{fffd}"));
         }
         line.clear();
     }
@@ -62,11 +63,16 @@ fn wanted(record: &Value, args: &LogsArgs) -> bool {
 
 fn readable(record: &Value) -> String {
     let what = match record["door"].as_str() {
-        Some("aws") => format!("{}:{}", cell(&record["service"]), cell(&record["operation"])),
+        Some("aws") => format!("{}:{}", named(&record["service"]), named(&record["operation"])),
         _ => format!("{} {}", cell(&record["operation"]), cell(&record["path"])),
     };
     let time = record["time"].as_str().and_then(|t| t.get(11..23)).unwrap_or("-");
     let error = record["error"].as_str().map(|e| format!("  {e}")).unwrap_or_default();
     let took = record["durationMs"].as_f64().unwrap_or(0.0);
-    format!("{time}  {}  {took:>8.1} ms  {}  {what}{error}", cell(&record["status"]), cell(&record["principal"]))
+    format!("{time}  {}  {took:>8.1} ms  {}  {what}{error}", cell(&record["status"]), named(&record["principal"]))
+}
+
+/// A cell that says `-` for what is not known, such as who sent a request without a signature.
+fn named(value: &Value) -> String {
+    if value == "" { "-".into() } else { cell(value) }
 }

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::args::{Args, Command};
+use crate::output::sayln;
 use crate::place::Place;
 
 /// Runs the command that the arguments name.
@@ -37,7 +38,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         Command::Get(get) => eksctl::get(&Place::of_environment(dir)?, &get).await?,
         Command::Scale(scale) => eksctl::scale(&Place::of_environment(dir)?, &scale).await?,
         Command::Delete(delete) => eksctl::delete(&Place::of_environment(dir)?, &delete).await?,
-        Command::Version => println!("cove {}", env!("CARGO_PKG_VERSION")),
+        Command::Version => sayln!("cove {}", env!("CARGO_PKG_VERSION")),
     }
     Ok(ExitCode::SUCCESS)
 }

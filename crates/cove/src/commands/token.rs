@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::args::ClusterArgs;
 use crate::control::{Request, ask};
 use crate::kubeconfig;
+use crate::output::{say, sayln};
 use crate::place::Place;
 
 /// How long clients use a token: a minute less than it is good for, as the aws CLI says.
@@ -19,7 +20,7 @@ pub async fn token(place: &Place, args: &ClusterArgs) -> Result<()> {
     let (cluster, region) = (args.cluster.clone(), args.region.clone().unwrap_or_default());
     let token = ask(&place.socket(), &Request::Token { cluster, region }).await?;
     let expires = (wall_clock() + LIFETIME).rfc3339();
-    println!("{}", kubeconfig::exec_credential(token.as_str().unwrap_or_default(), &expires));
+    sayln!("{}", kubeconfig::exec_credential(token.as_str().unwrap_or_default(), &expires));
     Ok(())
 }
 
@@ -32,6 +33,6 @@ pub async fn kubeconfig(place: &Place, args: &ClusterArgs) -> Result<()> {
         input: json!({"name": args.cluster}),
     };
     let described = ask(&place.socket(), &call).await?;
-    print!("{}", kubeconfig::of_cluster(place, &described["cluster"])?);
+    say!("{}", kubeconfig::of_cluster(place, &described["cluster"])?);
     Ok(())
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::aws::Aws;
 use crate::args::TopologyArgs;
+use crate::output::say;
 use crate::place::Place;
 
 /// The width of a zone's column, without its frame.
@@ -14,7 +15,7 @@ const COLUMN: usize = 34;
 
 /// Runs the command.
 pub async fn run(place: &Place, args: &TopologyArgs) -> Result<()> {
-    print!("{}", draw(&Aws::Socket(place), args.who).await?);
+    say!("{}", draw(&Aws::Socket(place), args.who).await?);
     Ok(())
 }
 

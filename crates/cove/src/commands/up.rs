@@ -1,5 +1,6 @@
 //! `cove up`: starts the region and keeps it.
 
+use std::io::Write;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio::sync::Notify;
 
 use crate::args::{Nodes, UpArgs};
 use crate::control::{self, Request};
+use crate::output::{say, sayln};
 use crate::place::{self, Place};
 use crate::progress::elapsed;
 
@@ -43,7 +45,8 @@ pub async fn run(place: &Place, args: UpArgs) -> Result<()> {
         () = down.notified() => {}
         signal = stop_signal() => signal?,
     }
-    println!("stopping; the state stays in {}", place.root.display());
+    // Nobody may be there to read it, and the region has still to be stopped.
+    let _ = writeln!(std::io::stdout(), "stopping; the state stays in {}", place.root.display());
     region.stop().await;
     let _ = std::fs::remove_file(&socket);
     Ok(())
@@ -81,13 +84,15 @@ fn node_kind(place: &Place, wanted: Nodes) -> (NodeKind, String) {
     }
 }
 
+fn runs_already(place: &Place) -> anyhow::Error {
+    let hint = "`cove status` shows it; `cove down` stops it; --name or --data-dir start another region.";
+    Hinted::new(format!("a region is running on {} already", place.root.display()), hint).into()
+}
+
 fn store_error(place: &Place, error: StoreError) -> anyhow::Error {
     let dir = place.root.display();
     match error {
-        StoreError::InUse { .. } => {
-            let hint = "`cove status` shows it; `cove down` stops it; --name or --data-dir start another region.";
-            Hinted::new(format!("a region is running on {dir} already: {error}"), hint).into()
-        }
+        StoreError::InUse { .. } => runs_already(place),
         StoreError::NewerFormat { .. } => {
             let hint = "Use the newer Cove, or start a fresh region with --name or --data-dir.";
             Hinted::new(format!("the state in {dir} was written by a newer version: {error}"), hint).into()
@@ -107,19 +112,19 @@ fn credentials(text: &str) -> Result<Credentials> {
 /// Says what started, where, and what to paste next.
 fn announce(place: &Place, region: &Region, nodes: &str, begun: cove_base::Timestamp) {
     let environment = region.environment();
-    println!(
+    sayln!(
         "region {} is up after {}",
         environment["region"].as_str().unwrap_or(""),
         elapsed(wall_clock().since(begun))
     );
-    println!("  AWS endpoint  {}", environment["endpoint"].as_str().unwrap_or(""));
-    println!("  nodes         {nodes}");
-    println!("  state         {}", place.root.display());
-    println!();
-    let flag = if place.name == "default" { String::new() } else { format!(" --name {}", place.name) };
-    println!("Paste next:");
-    println!("  eval \"$(cove env{flag})\"");
-    println!("  aws sts get-caller-identity");
+    sayln!("  AWS endpoint  {}", environment["endpoint"].as_str().unwrap_or(""));
+    sayln!("  nodes         {nodes}");
+    sayln!("  state         {}", place.root.display());
+    sayln!();
+    let flag = place.flag();
+    sayln!("Paste next:");
+    sayln!("  eval \"$(cove env{flag})\"");
+    sayln!("  aws sts get-caller-identity");
 }
 
 /// Ctrl-C, or the signal of whoever manages processes.
@@ -145,6 +150,9 @@ fn log_to(place: &Place) -> Result<()> {
 
 /// Starts this binary once more without `--detach`, and waits until it answers.
 async fn detach(place: &Place) -> Result<()> {
+    if control::ask(&place.socket(), &Request::Env).await.is_ok() {
+        return Err(runs_already(place));
+    }
     place.make()?;
     let output = place.logs().join("up.log");
     let file = place::private().write(true).truncate(true).open(&output);
@@ -166,7 +174,7 @@ async fn detach(place: &Place) -> Result<()> {
         }
         let answered = control::ask(&place.socket(), &Request::Env).await;
         if answered.is_ok() {
-            print!("{}", std::fs::read_to_string(&output).unwrap_or_default());
+            say!("{}", std::fs::read_to_string(&output).unwrap_or_default());
             return Ok(());
         }
         if rt.now() >= deadline {

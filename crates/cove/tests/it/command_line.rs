@@ -74,3 +74,11 @@ fn the_demo_shows_a_region_and_leaves_nothing() {
     assert!(said.contains("web") && said.contains("▸ app") && said.contains("▸ batch"), "{said}");
     assert!(said.contains("nothing of it is left"), "{said}");
 }
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_quietly() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let ended = std::process::Command::new(crate::region::COVE).arg("version").stdout(writer).output().expect("runs");
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{}", text(&ended.stderr));
+}
