@@ -64,9 +64,14 @@ pub enum Command {
     /// Delete a cluster or a node group
     #[command(subcommand)]
     Delete(Delete),
+    /// Measure how fast Cove is on this machine, in regions of its own
+    Bench(BenchArgs),
     /// Print the version
     Version,
 }
+
+/// How long a simulated machine takes to boot if nobody says otherwise.
+pub const BOOT_TIME: &str = "100ms";
 
 /// What machines are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -94,7 +99,7 @@ pub struct UpArgs {
     #[arg(long, env = "COVE_DRAIN_TIMEOUT", value_parser = duration, default_value = "15m")]
     pub drain_timeout: Duration,
     /// How long a simulated machine takes to boot
-    #[arg(long, env = "COVE_BOOT_TIME", value_parser = duration, default_value = "100ms")]
+    #[arg(long, env = "COVE_BOOT_TIME", value_parser = duration, default_value = BOOT_TIME)]
     pub boot_time: Duration,
     /// The admin user's key pair, ID:SECRET, for people who come from other emulators [default: random]
     #[arg(long, env = "COVE_CREDENTIALS", value_name = "ID:SECRET")]
@@ -171,6 +176,16 @@ pub struct DemoArgs {
     /// Leave the region running in the foreground afterwards
     #[arg(long, env = "COVE_DEMO_STAY")]
     pub stay: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct BenchArgs {
+    /// How often each figure is measured
+    #[arg(long, env = "COVE_BENCH_RUNS", default_value_t = 5)]
+    pub runs: usize,
+    /// How long the idle region is watched; 0s leaves it out
+    #[arg(long, env = "COVE_BENCH_IDLE", value_parser = duration, default_value = "30s")]
+    pub idle: Duration,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -88,6 +88,12 @@ pub async fn cluster(aws: &Aws<'_>, name: &str, version: Option<&str>) -> Result
     if aws.cluster(name).await?.is_some() {
         return Err(Hinted::new(format!("cluster {name} exists already"), "Take another --name.").into());
     }
+    aws.call("eks", "CreateCluster", cluster_input(aws, name, version).await?).await?;
+    wait(&format!("cluster {name}"), async || aws.cluster(name).await, "ACTIVE").await
+}
+
+/// The input of CreateCluster, with the cluster's role made.
+pub async fn cluster_input(aws: &Aws<'_>, name: &str, version: Option<&str>) -> Result<Value> {
     let role = role(aws, &cluster_role(name), "eks.amazonaws.com", CLUSTER_POLICIES).await?;
     let mut input = json!({
         "name": name, "roleArn": role,
@@ -98,12 +104,18 @@ pub async fn cluster(aws: &Aws<'_>, name: &str, version: Option<&str>) -> Result
     if let Some(version) = version {
         input["version"] = version.into();
     }
-    aws.call("eks", "CreateCluster", input).await?;
-    wait(&format!("cluster {name}"), async || aws.cluster(name).await, "ACTIVE").await
+    Ok(input)
 }
 
 /// Makes a managed node group with its role.
 pub async fn node_group(aws: &Aws<'_>, cluster: &str, group: &NodeGroup) -> Result<()> {
+    aws.call("eks", "CreateNodegroup", node_group_input(aws, cluster, group).await?).await?;
+    let found = async || aws.node_group(cluster, &group.name).await;
+    wait(&format!("node group {}", group.name), found, "ACTIVE").await
+}
+
+/// The input of CreateNodegroup, with the nodes' role made.
+pub async fn node_group_input(aws: &Aws<'_>, cluster: &str, group: &NodeGroup) -> Result<Value> {
     let described = aws.cluster(cluster).await?.ok_or_else(|| no_cluster(cluster))?;
     let role = role(aws, &node_role(cluster, &group.name), "ec2.amazonaws.com", NODE_POLICIES).await?;
     let mut labels = group.labels.clone();
@@ -121,9 +133,7 @@ pub async fn node_group(aws: &Aws<'_>, cluster: &str, group: &NodeGroup) -> Resu
     if let Some(ami_type) = &group.ami_type {
         input["amiType"] = ami_type.clone().into();
     }
-    aws.call("eks", "CreateNodegroup", input).await?;
-    let found = async || aws.node_group(cluster, &group.name).await;
-    wait(&format!("node group {}", group.name), found, "ACTIVE").await
+    Ok(input)
 }
 
 /// Deletes a node group and the role made for it.

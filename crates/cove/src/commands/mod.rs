@@ -1,6 +1,7 @@
 //! One file per command, one list.
 
 mod aws;
+mod bench;
 mod demo;
 mod down;
 mod eksctl;
@@ -38,6 +39,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         Command::Get(get) => eksctl::get(&Place::of_environment(dir)?, &get).await?,
         Command::Scale(scale) => eksctl::scale(&Place::of_environment(dir)?, &scale).await?,
         Command::Delete(delete) => eksctl::delete(&Place::of_environment(dir)?, &delete).await?,
+        Command::Bench(bench) => bench::run(dir, &bench).await?,
         Command::Version => sayln!("cove {}", env!("CARGO_PKG_VERSION")),
     }
     Ok(ExitCode::SUCCESS)
