@@ -9,6 +9,7 @@ use cove_kube_api::door::Options;
 use cove_kube_client::{Client, Resource};
 use cove_region::config::{NodeKind, RegionConfig};
 use cove_region::region::Region;
+use cove_store::Store;
 use serde_json::{Value, json};
 
 use crate::log::{self, Sink};
@@ -35,23 +36,27 @@ where
     let rt = driver.runtime(Seed::new(seed));
     let store = cove_store::memory();
     log::record(&rt, &store, sink);
-    let config = RegionConfig {
-        region: "us-west-2".into(),
-        nodes: NodeKind::Simulated,
-        boot: Duration::from_secs(20),
-        drain_timeout: cove_aws::ports::DRAIN_TIMEOUT,
-        admin: None,
-        listen: None,
-    };
-    let started = Region::start(rt.clone(), store, config);
-    let region = Arc::new(driver.block_on(started).unwrap_or_else(|e| panic!("{e:?}")));
-    let bench = Bench { rt, region };
+    let bench = driver.block_on(Bench::start(rt, store));
     let value = driver.block_on(test(bench.clone()));
     driver.block_on(async move { bench.region.stop().await });
     value
 }
 
 impl Bench {
+    /// A region without sockets over a store.
+    pub async fn start(rt: Runtime, store: Arc<dyn Store>) -> Self {
+        let config = RegionConfig {
+            region: "us-west-2".into(),
+            nodes: NodeKind::Simulated,
+            boot: Duration::from_secs(20),
+            drain_timeout: cove_aws::ports::DRAIN_TIMEOUT,
+            admin: None,
+            listen: None,
+        };
+        let region = Region::start(rt.clone(), store, config).await;
+        Self { rt, region: Arc::new(region.unwrap_or_else(|e| panic!("{e:?}"))) }
+    }
+
     /// An AWS operation that succeeds.
     pub async fn aws(&self, service: &str, operation: &str, input: Value) -> Value {
         let reply = self.region.call("", service, operation, input).await;

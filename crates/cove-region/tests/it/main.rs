@@ -7,3 +7,4 @@ mod first_pod;
 mod hour;
 mod log;
 mod patience;
+mod restart;

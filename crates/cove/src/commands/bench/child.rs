@@ -44,7 +44,13 @@ impl Home {
         let begun = wall_clock();
         let mut command = tokio::process::Command::new(std::env::current_exe()?);
         command.arg("up").arg("--data-dir").arg(&self.place.root).args(["--boot-time", &self.boot]);
+        command.args(["--nodes", "simulated"]);
         command.args(["--port", &self.port.to_string(), "--cluster-port", &self.cluster_port.to_string()]);
+        // Nobody's settings of another region change the measurement.
+        let settings = std::env::vars_os().map(|(name, _)| name);
+        for name in settings.filter(|name| name.to_string_lossy().starts_with("COVE_")) {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
         let process = command.spawn().context("starting `cove up`")?;
         Ok(Child { process, begun, port: self.port, place: self.place.clone() })
@@ -53,11 +59,7 @@ impl Home {
     /// Starts a child and waits until its control socket answers: with the keys and the region.
     pub async fn start(&self) -> Result<(Child, Keys)> {
         let child = self.spawn()?;
-        let environment = until("the control socket", async || {
-            let answer = ask(&self.place.socket(), &Request::Env).await;
-            Ok(answer.ok())
-        });
-        let environment = environment.await?;
+        let environment = retry("the control socket", async || ask(&self.place.socket(), &Request::Env).await).await?;
         let text = |member: &str| environment[member].as_str().unwrap_or_default().to_string();
         let credentials = Credentials {
             access_key_id: text("accessKeyId"),
@@ -118,6 +120,17 @@ impl Child {
 /// The bench's own clock and tasks.
 pub fn clock() -> cove_base::Runtime {
     TokioDriver::runtime(Seed::new(0))
+}
+
+/// Tries until it succeeds; what failed last is the error.
+pub async fn retry<T>(what: &str, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    let mut last = String::new();
+    let tried = until(what, async || {
+        let tried = attempt().await;
+        Ok(tried.map_err(|error| last = format!("{error:#}")).ok())
+    });
+    let tried = tried.await;
+    tried.with_context(|| last)
 }
 
 /// Asks until there is an answer.

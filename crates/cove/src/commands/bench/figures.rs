@@ -8,7 +8,7 @@ use cove_base::tokio_runtime::wall_clock;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use super::child::{Child, Home, Keys, address, clock, until};
+use super::child::{Child, Home, Keys, address, clock, retry, until};
 use super::http::Connection;
 use crate::args::BOOT_TIME;
 use crate::commands::make::{self, NodeGroup};
@@ -56,15 +56,15 @@ pub async fn start(scratch: &Path, runs: usize) -> Result<Vec<Figure>> {
     for _ in 0..runs {
         let child = home.spawn()?;
         let identity = async {
-            until("the AWS door", async || Ok(identity(&child, &keys).await.ok())).await?;
+            retry("the AWS door", async || identity(&child, &keys).await).await?;
             aws.since(child.begun);
             Ok::<_, anyhow::Error>(())
         };
-        let ready = until("the cluster", async || Ok(ready(port, &ca).await.ok()));
+        let ready = retry("the cluster", async || ready(port, &ca).await);
         tokio::try_join!(identity, ready)?;
         all.since(child.begun);
         // The control socket opens last.
-        until("the control socket", async || Ok(child.token(CLUSTER).await.ok())).await?;
+        retry("the control socket", async || child.token(CLUSTER).await).await?;
         child.stop().await?;
     }
     Ok(vec![aws, all])
