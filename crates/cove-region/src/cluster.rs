@@ -24,7 +24,6 @@ use cove_kube_server::pki::{ClusterKeys, server_names};
 use cove_kube_server::server::ApiServer;
 use cove_nodes::fleet::{Fleet, FleetConfig};
 use cove_store::Space;
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::ports::access::AwsAccess;
@@ -163,25 +162,20 @@ async fn create_eks_objects(
     };
     let bootstrap = client(server, UserInfo::new("eks:cluster-bootstrap", &["system:masters"]));
     let objects = eks_objects::objects(version, &parameters)?;
-    let wanted = objects.into_iter().filter(|o| spec.self_managed_addons || !eks_objects::is_addon(o));
-    // At once, so that the store commits them together: their namespace is there, and none waits for another.
-    let made = join_all(wanted.map(|object| create_missing(&bootstrap, version, object))).await;
-    made.into_iter().collect()
-}
-
-/// Creates an object that is not there. It is looked for first: a Service that exists is refused for its address, which
-/// is taken, and not for its name.
-async fn create_missing(client: &Client, version: EksVersion, object: Value) -> Result<(), String> {
-    let resource = eks_objects::resource_of(version.minor, &object)?;
-    let text = |member: &str| object["metadata"][member].as_str().unwrap_or_default().to_string();
-    let (namespace, name) = (text("namespace"), text("name"));
-    if client.find(resource, &namespace, &name).await.map_err(|s| s.to_string())?.is_some() {
-        return Ok(());
+    for object in objects.into_iter().filter(|o| spec.self_managed_addons || !eks_objects::is_addon(o)) {
+        let resource = eks_objects::resource_of(version.minor, &object)?;
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_string();
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        // Asked first: a service that exists is refused for its address, which is taken, not for its name.
+        if bootstrap.find(resource, &namespace, name).await.map_err(|s| s.to_string())?.is_some() {
+            continue;
+        }
+        match bootstrap.create(resource, &namespace, object).await {
+            Err(status) if !status.is_already_exists() => return Err(status.to_string()),
+            _ => {}
+        }
     }
-    match client.create(resource, &namespace, object).await {
-        Err(status) if !status.is_already_exists() => Err(status.to_string()),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// The session of the cluster's role that its cloud controllers call AWS as.
