@@ -18,7 +18,7 @@ use cove_kube_api::door::{
 use cove_kube_api::status::Status;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::authorization::node::NODES;
 use crate::chain::call::Call;
@@ -34,8 +34,8 @@ const LEASE_NAMESPACE: &str = "kube-node-lease";
 pub struct Heartbeats {
     /// A lock, not messages: it is held for map operations only.
     state: Mutex<State>,
-    /// Counts announcements: watches look anew at what is due next.
-    announced: watch::Sender<u64>,
+    /// Told of announcements, in the order in which watches came: they look anew at what is due next.
+    announced: Notify,
 }
 
 #[derive(Default)]
@@ -137,7 +137,7 @@ impl Heartbeats {
             state.put(node, beat);
         }
         drop(state);
-        self.announced.send_modify(|count| *count += 1);
+        self.announced.notify_waiters();
     }
 }
 
@@ -232,7 +232,6 @@ pub fn keep_renewing(server: &ApiServer, leases: Leases, response: Response) -> 
         rt: server.rt.clone(),
         beats: server.heartbeats.clone(),
         server: server.myself.clone(),
-        announced: server.heartbeats.announced.subscribe(),
     };
     Response { reply: Reply::Watch(Box::new(watched)), ..response }
 }
@@ -244,13 +243,13 @@ struct Renewing {
     rt: Runtime,
     beats: Arc<Heartbeats>,
     server: Weak<ApiServer>,
-    announced: watch::Receiver<u64>,
 }
 
 #[async_trait]
 impl WatchStream for Renewing {
     async fn next(&mut self) -> Option<WatchEvent> {
         loop {
+            let announced = self.beats.announced.notified();
             let tick = self.beats.next(&self.leases).map(|due| self.rt.sleep_until(due));
             let ticks = tick.is_some();
             let tick = async {
@@ -265,7 +264,7 @@ impl WatchStream for Renewing {
                     let server = self.server.upgrade()?;
                     renew(&server, &self.leases).await;
                 }
-                Ok(()) = self.announced.changed() => {}
+                () = announced => {}
             }
         }
     }
