@@ -62,6 +62,8 @@ impl Connection {
         let uri = request.path + &request.query;
         let mut sent = Request::builder().method(request.method).uri(uri).body(Full::new(request.body))?;
         *sent.headers_mut() = request.headers;
+        // The connection takes a request only after the answer before has been read to its end.
+        self.sender.ready().await?;
         let answer = self.sender.send_request(sent).await?;
         let status = answer.status().as_u16();
         Ok((status, answer.into_body().collect().await?.to_bytes()))
